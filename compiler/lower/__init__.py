@@ -1,0 +1,1 @@
+"""The torch meaning of each record of `ogive.dsl.ops`, in files of the same names."""

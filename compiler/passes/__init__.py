@@ -1,0 +1,1 @@
+"""Rewrites: valid in, valid out; a pass that declines says why."""

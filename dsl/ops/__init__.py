@@ -1,0 +1,1 @@
+"""One record per primitive, one file per family."""
