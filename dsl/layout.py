@@ -1,0 +1,115 @@
+"""Between lexer and parser: line breaks and indentation become _NL, _INDENT and _DEDENT; brackets are held to account.
+
+Inside brackets a line break means nothing, but the lines that follow must be indented deeper than the statement they
+belong to. That is how an unclosed bracket is met where it stands, not at the end of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lark import Token
+from lark.exceptions import UnexpectedInput
+
+from ogive.dsl import limits
+from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.source import Source, Span
+
+__all__ = ["Layout"]
+
+OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
+CLOSE = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
+TAB = 4
+
+
+class Layout:
+    """The `postlex` of the parser. One per parse: it knows the source to point at."""
+
+    always_accept = ("_NL",)
+
+    def __init__(self) -> None:
+        self.source = Source("", "")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        levels = [0]
+        brackets: list[Token] = []
+        continued = -1  # indentation of the line after a break inside brackets; -1: no such break is pending
+        count = 0
+        tokens = iter(stream)
+        while True:
+            try:
+                token = next(tokens)
+            except StopIteration:
+                break
+            except UnexpectedInput:
+                if brackets and 0 <= continued <= levels[-1]:
+                    raise self._unclosed(brackets[-1]) from None
+                raise
+            count += 1
+            if count > limits.TOKENS:
+                raise fail("A502", f"the file has more than {limits.TOKENS:,} tokens", self._span(token))
+            if token.type == "_NL":
+                indent = _indent(token)
+                if brackets:
+                    continued = indent
+                    continue
+                yield token
+                yield from self._indentation(token, indent, levels)
+                continue
+            if continued >= 0:
+                if token.type not in CLOSE and continued <= levels[-1]:
+                    raise self._unclosed(brackets[-1])
+                continued = -1
+            if token.type in OPEN:
+                brackets.append(token)
+                if len(brackets) > limits.BRACKET_DEPTH:
+                    raise fail("A503", f"brackets stand more than {limits.BRACKET_DEPTH} deep", self._span(token))
+            elif token.type in CLOSE:
+                self._close(token, brackets)
+            yield token
+        if brackets:
+            raise self._unclosed(brackets[-1])
+        while len(levels) > 1:
+            levels.pop()
+            yield Token("_DEDENT", "")
+
+    def _indentation(self, token: Token, indent: int, levels: list[int]) -> Iterator[Token]:
+        if indent > levels[-1]:
+            levels.append(indent)
+            yield Token.new_borrow_pos("_INDENT", "", token)
+            return
+        while indent < levels[-1]:
+            levels.pop()
+            yield Token.new_borrow_pos("_DEDENT", "", token)
+        if indent != levels[-1]:
+            end = token.end_pos or 0
+            line = self.source.span(end, end + 1)
+            raise fail(
+                "A012", "this line is indented to no level that is open", line,
+                label=f"{indent} columns", help=f"open levels here: {', '.join(map(str, levels))} columns",
+            )
+
+    def _close(self, token: Token, brackets: list[Token]) -> None:
+        if not brackets:
+            raise fail("A013", f"`{token}` closes nothing", self._span(token))
+        opened = brackets.pop()
+        if OPEN[opened.type] != str(token):
+            raise fail(
+                "A013", f"`{token}` closes a `{opened}`", self._span(token),
+                labels=[Label(self._span(opened), "opened here")], help=f"close it with `{OPEN[opened.type]}`",
+            )
+
+    def _unclosed(self, bracket: Token) -> Exception:
+        return fail(
+            "A011", f"`{bracket}` is never closed", self._span(bracket),
+            help=f"close it with `{OPEN[bracket.type]}`; lines inside brackets are indented deeper than their first",
+        )
+
+    def _span(self, token: Token) -> Span:
+        start = token.start_pos or 0
+        return self.source.span(start, token.end_pos or start + 1)
+
+
+def _indent(token: Token) -> int:
+    line = str(token).rpartition("\n")[2]
+    return line.count(" ") + TAB * line.count("\t")

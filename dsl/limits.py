@@ -1,0 +1,27 @@
+"""Every guard against hostile or runaway input, by name, with its default. At the limit passes; one above is refused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "IMPORT_DEPTH",
+    "IMPORT_FILES", "INTEGER", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH", "STRING_LENGTH", "TOKENS",
+]
+
+FILE_BYTES: Final = 1 << 20          # one file; a megabyte takes some seconds to parse
+TOKENS: Final = 250_000
+BRACKET_DEPTH: Final = 64
+EXPRESSION_DEPTH: Final = 100        # levels of the tree of one expression; evaluation recurses
+NAME_LENGTH: Final = 128
+STRING_LENGTH: Final = 64 * 1024
+LITERAL_DIGITS: Final = 18
+INTEGER: Final = 2**63 - 1           # any value computed in a file
+DIM: Final = 2**31 - 1               # one axis of a tensor
+IMPORT_FILES: Final = 64
+IMPORT_DEPTH: Final = 16
+CALL_DEPTH: Final = 32               # blocks inside blocks
+CALLS: Final = 10_000                # block calls of one network
+REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
+NODES: Final = 10_000                # nodes of one network, after repeats are written out
+DIAGNOSTICS: Final = 100             # shown per run
