@@ -1,0 +1,202 @@
+"""The graph: what a network is once names, presets, repeats and shapes are settled. Immutable and ordered, on networkx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import networkx as nx
+
+from ogive.dsl.dims import Condition, Dim, evaluate, show
+from ogive.dsl.ops.record import Primitive, Weight
+from ogive.dsl.source import Span
+from ogive.dsl.types import Tensor
+
+__all__ = ["Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind"]
+
+RegionKind = Literal["network", "block", "scope", "residual", "gate", "append", "repeat", "iteration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One result of a node."""
+
+    node: str
+    result: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A titled part of the network: a block's run, a scope, a residual, a repeat and each of its iterations.
+
+    `path` is its key path ("" where it adds no key: then `name` is empty too), `title` what the figure writes on it
+    (the block's name), `index` the number of an iteration, `count` how many a repeat has.
+    """
+
+    id: int
+    parent: int | None
+    kind: RegionKind
+    name: str
+    path: str
+    title: str
+    span: Span
+    index: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A weight that is supplied: by key (`weight=wte.weight`, a tie) or by the result of a node."""
+
+    key: str | None = None
+    edge: Edge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One op. `primitive` is None for an input of the network.
+
+    `key` is the prefix of its state_dict keys ("" for none), `own` the weights under it; `given` the supplied ones.
+    """
+
+    id: str
+    op: str
+    name: str
+    primitive: Primitive | None
+    inputs: tuple[Edge, ...]
+    outputs: tuple[Tensor, ...]
+    region: int
+    span: Span
+    key: str = ""
+    own: tuple[Weight, ...] = ()
+    given: Mapping[str, Given] = field(default_factory=dict)
+    macs: Dim = 0
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        inputs = ", ".join(e.node if e.result == 0 else f"{e.node}[{e.result}]" for e in self.inputs)
+        shapes = ", ".join(map(str, self.outputs))
+        flow = f"{inputs} -> " if inputs else ""
+        return f"{self.id} = {flow}{self.primitive or self.op} : {shapes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One entry of the state_dict. `tied` names the key whose storage it shares."""
+
+    key: str
+    weight: Weight
+    node: str
+    span: Span
+    tied: str | None = None
+
+    @property
+    def numel(self) -> int:
+        total = 1
+        for n in self.weight.shape:
+            total *= n
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on the input sizes that the file assumes: checked in front of the graph, once per call."""
+
+    condition: Condition
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The nodes of one network in the order they run, its regions, parameters and guards.
+
+    `nodes` is ordered by execution; `inputs` are ids of input nodes, `outputs` (name, edge) pairs; `results` maps a key
+    path (`blocks.3`, `head`) to the edge that path stands for, the last run where there are several.
+    """
+
+    name: str
+    nodes: Mapping[str, Node]
+    inputs: tuple[str, ...]
+    outputs: tuple[tuple[str, Edge], ...]
+    regions: tuple[Region, ...]
+    parameters: Mapping[str, Parameter]
+    guards: tuple[Guard, ...]
+    results: Mapping[str, Edge]
+    free: Mapping[str, tuple[str, int]]
+    """Each free symbol and where a call shows its size: (input node, axis)."""
+
+    @cached_property
+    def digraph(self) -> nx.MultiDiGraph[str]:
+        """The same graph for graph algorithms: frozen, node ids as nodes, `result` and `slot` on edges."""
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
+        graph.add_nodes_from((node.id, {"node": node}) for node in self.nodes.values())
+        graph.add_edges_from(
+            (e.node, node.id, {"result": e.result, "slot": i})
+            for node in self.nodes.values()
+            for i, e in enumerate(node.inputs)
+        )
+        return nx.freeze(graph)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def tensor(self, edge: Edge) -> Tensor:
+        return self.nodes[edge.node].outputs[edge.result]
+
+    def region_chain(self, node: Node) -> list[Region]:
+        """The regions around a node, outermost first."""
+        chain: list[Region] = []
+        at: int | None = node.region
+        while at is not None:
+            chain.append(self.regions[at])
+            at = self.regions[at].parent
+        return chain[::-1]
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """Learnable and frozen parameters, each storage once; no buffers."""
+        return sum(p.numel for p in self.parameters.values() if not p.weight.buffer and p.tied is None)
+
+    def macs(self, sizes: Mapping[str, int] | None = None) -> int:
+        """Multiply-adds of one forward at `sizes` (symbol -> size; B = 1 and H = W = 224 where not given).
+
+        Raises:
+            KeyError: a free symbol other than B, H, W has no size.
+        """
+        values = {"B": 1, "H": 224, "W": 224, **(sizes or {})}
+        return sum(evaluate(node.macs, values) for node in self)
+
+    def __str__(self) -> str:
+        head = [f"network {self.name}"]
+        body = [f"  {node}" for node in self]
+        tail = ["  return " + ", ".join(_result(name, edge) for name, edge in self.outputs)]
+        guards = [f"  guard {guard.condition.show()}" for guard in self.guards]
+        return "\n".join(head + body + tail + guards)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "nodes": [
+                {
+                    "id": n.id, "op": n.op, "settings": {} if n.primitive is None else {
+                        k: str(v) for k, v in n.primitive.settings().items()
+                    },
+                    "inputs": [[e.node, e.result] for e in n.inputs],
+                    "outputs": [[show(d) for d in t.shape] for t in n.outputs],
+                    "key": n.key, "line": n.span.line,
+                }
+                for n in self
+            ],
+            "outputs": [[name, edge.node, edge.result] for name, edge in self.outputs],
+        }
+
+
+def _result(name: str, edge: Edge) -> str:
+    text = edge.node if edge.result == 0 else f"{edge.node}[{edge.result}]"
+    return f"{name}={text}" if name else text
