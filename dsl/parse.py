@@ -7,7 +7,7 @@ and what is deeper than `limits.EXPRESSION_DEPTH` is refused before anything rec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any, cast
@@ -21,7 +21,7 @@ from ogive.dsl.layout import Layout
 from ogive.dsl.mistakes import explain
 from ogive.dsl.source import Source, Span
 
-__all__ = ["parse", "parse_expression"]
+__all__ = ["parse", "parse_expression", "terminals", "tokens"]
 
 
 def parse(source: Source) -> s.File:
@@ -48,6 +48,18 @@ def parse_expression(source: Source) -> s.Expr:
     if not source.text.strip():
         raise fail("A001", "an expression is missing here", source.span(0, len(source.text)))
     return cast(s.Expr, _parse(source, "expr"))
+
+
+def tokens(source: Source) -> Iterator[Token]:
+    """The tokens of a text that parses, _NL, _INDENT and _DEDENT among them; comments lie between them."""
+    parser, layout = _parser()
+    layout.source = source
+    return parser.parse_interactive(source.text + "\n", start="start").iter_parse()
+
+
+def terminals() -> dict[str, str]:
+    """Every terminal of the grammar, with the text or the regular expression that it stands for."""
+    return {t.name: t.pattern.value for t in _parser()[0].terminals}
 
 
 @cache
