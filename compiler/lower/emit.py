@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import keyword
+import operator
+import re
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any, TypeAlias
 
+import torch
 import torch.fx as fx
 from torch import nn
 
-from ogive.dsl.dims import Dim
-from ogive.dsl.graph import Graph, Node
+from ogive.dsl.dims import Dim, Floor, Poly, _origin
+from ogive.dsl.graph import Edge, Graph, Node
 
-__all__ = ["Emit", "Lowering", "Value"]
+__all__ = ["Emit", "Lowering", "Lowerings", "Value", "lower"]
 
 Value: TypeAlias = fx.Node
 Lowering: TypeAlias = Callable[..., "Value | tuple[Value, ...]"]
 """`lowering(emit, node, *inputs)` -> one fx node, or one per result. `node.primitive` has the settings,
 `node.outputs` and `emit.types(node)` the types of results and inputs."""
+
+Lowerings: TypeAlias = Mapping[str, Lowering]
 
 
 class Emit:
@@ -25,37 +32,200 @@ class Emit:
     Attributes:
         node: the node that is being lowered.
         modules: path -> module, filled by `module`; parameters in it are on the meta device until they are initialised.
+        fx: the fx graph so far.
+        values: (node id, result) -> the fx node that computes it.
     """
 
     def __init__(self, graph: Graph) -> None:
-        raise NotImplementedError
+        self.graph = graph
+        self.fx = fx.Graph()
+        self.modules: dict[str, nn.Module] = {}
+        self.values: dict[Edge, Value] = {}
+        self._node: Node | None = None
+        self._about: dict[str, str] = {}
+        self._weights: dict[str, Value] = {}
+        self._sizes: dict[object, Value] = {}
+        self._shelf = _free_name("_ops", {key.split(".")[0] for key in graph.parameters})
+        self._paths: dict[str, str] = {}
+        self._taken: set[str] = set()
+        names: set[str] = set()
+        for id in graph.inputs:
+            node = graph.nodes[id]
+            self._at(node)
+            name = _argument(node.name, names)
+            names.add(name)
+            self.values[Edge(id)] = self._marked(self.fx.placeholder(name))
+        self._top = next(reversed(self.fx.nodes), None)
+
+    @property
+    def node(self) -> Node:
+        assert self._node is not None, "no node is being lowered"
+        return self._node
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Value:
         """`function(*args, **kwargs)`; functions come from torch, torch.nn.functional and operator alone."""
-        raise NotImplementedError
+        return self._new("call_function", function, args, kwargs)
 
     def method(self, name: str, *args: Any, **kwargs: Any) -> Value:
         """`args[0].name(*args[1:], **kwargs)`."""
-        raise NotImplementedError
+        return self._new("call_method", name, args, kwargs)
 
     def module(self, module: nn.Module, *inputs: Value, at: str = "") -> Value:
         """Call `module`, registered under the node's key (then `.at` if given), or under the node's id without weights.
 
         The second run of a shared node reuses the module of the first.
         """
-        raise NotImplementedError
+        path = self._path(at)
+        self.modules.setdefault(path, module)
+        return self._new("call_module", path, inputs, {})
 
     def weight(self, name: str) -> Value:
         """The weight `name` of the node at hand, its own or the supplied one ("" for a bare parameter)."""
-        raise NotImplementedError
+        given = self.node.given.get(name)
+        if given is not None and given.edge is not None:
+            return self.values[given.edge]
+        key = given.key if given is not None and given.key else ".".join(filter(None, (self.node.key, name)))
+        if key not in self._weights:
+            self._weights[key] = self._new("get_attr", key, (), {})
+        return self._weights[key]
 
     def size(self, dim: Dim) -> int | Value:
         """A size as a number, or as integer arithmetic on the sizes of the network's inputs."""
-        raise NotImplementedError
+        if isinstance(dim, int):
+            return dim
+        if dim not in self._sizes:
+            self._sizes[dim] = self._sum(dim)
+        return self._sizes[dim]
 
     def types(self, node: Node) -> tuple[Any, ...]:
         """The types of a node's inputs."""
-        raise NotImplementedError
+        return tuple(self.graph.tensor(edge) for edge in node.inputs)
+
+    # -- one node after the other
+
+    def run(self, node: Node, lowering: Lowering) -> None:
+        """Lower one node: its values are in `values` afterwards."""
+        self._at(node)
+        made = lowering(self, node, *(self.values[edge] for edge in node.inputs))
+        results = made if isinstance(made, tuple) else (made,)
+        if len(results) != len(node.outputs):
+            raise TypeError(f"the lowering of `{node.op}` gave {len(results)} values for {len(node.outputs)} results")
+        for i, value in enumerate(results):
+            self.values[Edge(node.id, i)] = value
+
+    def finish(self) -> None:
+        """Write the output node: one result is a tensor, several are a dict when all have names, else a tuple."""
+        outputs = [(name, self.values[edge]) for name, edge in self.graph.outputs]
+        result: Any
+        if len(outputs) == 1:
+            result = outputs[0][1]
+        elif all(name for name, _ in outputs):
+            result = dict(outputs)
+        else:
+            result = tuple(value for _, value in outputs)
+        self.fx.output(result)
+
+    # -- inside
+
+    def _at(self, node: Node) -> None:
+        shapes = ", ".join(map(str, node.outputs))
+        self._node = node
+        self._about = {"op": node.op, "span": str(node.span), "node": node.id, "shape": shapes}
+
+    def _new(self, op: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
+        name = _identifier(target if op == "get_attr" else self.node.id)
+        return self._marked(self.fx.create_node(op, target, args, kwargs, name=name))
+
+    def _marked(self, value: Value) -> Value:
+        value.meta["ogive"] = self._about
+        return value
+
+    def _path(self, at: str) -> str:
+        node = self.node
+        if node.key and (node.own or node.given):
+            return f"{node.key}.{at}" if at else node.key
+        if node.id not in self._paths:
+            name = _free_name(_identifier(node.id), self._taken)
+            self._taken.add(name)
+            self._paths[node.id] = f"{self._shelf}.{name}"
+        path = self._paths[node.id]
+        return f"{path}.{at}" if at else path
+
+    def _sum(self, dim: Poly) -> Value:
+        """The polynomial as integer arithmetic: what is subtracted comes last, so that no number starts below 0."""
+        parts = sorted(dim.terms.items(), key=lambda term: term[1] < 0)
+        total: Value | int | None = None
+        for atoms, factor in parts:
+            product = self._product(atoms, abs(factor) if total is not None else factor)
+            if total is None:
+                total = product
+            else:
+                total = self._arithmetic(operator.sub if factor < 0 else operator.add, total, product)
+        assert isinstance(total, fx.Node)
+        return total
+
+    def _product(self, atoms: tuple[tuple[str | Floor, int], ...], factor: int) -> Value | int:
+        factors: list[Value | int] = [self._atom(atom) for atom, power in atoms for _ in range(power)]
+        if factor != 1 or not factors:
+            factors.append(factor)
+        return reduce(lambda a, b: self._arithmetic(operator.mul, a, b), factors)
+
+    def _atom(self, atom: str | Floor) -> Value:
+        if isinstance(atom, Floor):
+            return self._arithmetic(operator.floordiv, self.size(atom.num), self.size(atom.den))
+        base, over, shift = _origin(atom)
+        if over > 1 or shift:  # a changed variable: H'4'1 stands for (H + 1)/4
+            return self._arithmetic(operator.floordiv, self._shifted(self._atom(base), shift), over)
+        if atom not in self._sizes:
+            input, axis = self.graph.free[atom]
+            value = self.values[Edge(input)]
+            assert self._top is not None
+            with self.fx.inserting_after(self._top):
+                size = self.fx.create_node("call_method", "size", (value, axis), {}, name=f"size_{_identifier(atom)}")
+            size.meta["ogive"] = {**value.meta["ogive"], "op": "size", "shape": atom}
+            self._sizes[atom] = self._top = size
+        return self._sizes[atom]
+
+    def _shifted(self, value: Value, by: int) -> Value:
+        return self._arithmetic(operator.add, value, by) if by else value
+
+    def _arithmetic(self, function: Callable[..., Any], a: Value | int, b: Value | int) -> Value:
+        at = (function, a, b)
+        if at not in self._sizes:
+            self._sizes[at] = self._new("call_function", function, (a, b), {})
+        return self._sizes[at]
 
 
-Lowerings: TypeAlias = Mapping[str, Lowering]
+def lower(graph: Graph, lowerings: Lowerings) -> Emit:
+    """All nodes of the graph in order, as one fx graph and the modules it calls (parameters on the meta device)."""
+    emit = Emit(graph)
+    with torch.device("meta"):
+        for node in graph:
+            if node.primitive is not None:
+                emit.run(node, lowerings[node.op])
+    emit.finish()
+    return emit
+
+
+def _identifier(text: str) -> str:
+    """A Python identifier that is no keyword, close to `text`."""
+    name = re.sub(r"[^0-9a-zA-Z_]+", "_", text).strip("_") or "x"
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    n = 1
+    while f"{name}_{n}" in taken:
+        n += 1
+    return f"{name}_{n}"
+
+
+def _argument(name: str, taken: set[str]) -> str:
+    """The input's own name as a parameter of `forward`: `self` and Python's keywords get an underscore."""
+    text = name if name.isidentifier() else _identifier(name)
+    if keyword.iskeyword(text) or text == "self":
+        text += "_"
+    return _free_name(text, taken)
