@@ -37,7 +37,7 @@ def test_every_record_has_its_twin() -> None:
 
     assert {"linear", "conv", "attend", "layernorm"} <= set(RECORDS)
     assert unpaired(RECORDS, LOWERINGS) == []
-    assert all(name == record.__dict__.get("name", name) for name, record in RECORDS.items())
+    assert all(name == record.op for name, record in RECORDS.items())
 
 
 def test_every_family_is_loaded_with_its_room(tmp_path: Path) -> None:
