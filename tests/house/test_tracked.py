@@ -67,7 +67,7 @@ def test_no_tracked_file_is_huge() -> None:
         "open('/ho" "me/ann/x')",
         "../sha" "red/design",
         "pip install --ind" "ex-url x",
-        "http://10.0.0.1:80" "81/simple",
+        "ht" "tp://10.0.0.1:8081/simple",
         "https://pypi.org/sim" "ple/",
         "/ro" "ot/.cache",
         "C:\\Use" "rs\\ann",
