@@ -1,0 +1,176 @@
+"""The finished module: one `torch.fx.GraphModule` whose state_dict has the language's keys.
+
+`module.meta["ogive"]` holds what must survive a copy: `network` (name), `contract` (inputs and guards), `results`
+(key path -> name of the fx node), `keys` (the state_dict's order), `declined` (pass -> reason). Each fx node's
+`meta["ogive"]` holds `op`, `span` ("file:line:column"), `node` (id in the checked graph) and `shape`.
+
+`forward` takes the inputs under their own names. One result is a tensor; several are a dict when all have names, else a
+tuple.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.fx as fx
+from torch import nn
+
+from ogive.compiler.guards import MOST_SHAPES, contract
+from ogive.compiler.lower.emit import Emit
+from ogive.dsl.diagnostics import fail
+from ogive.dsl.graph import Graph, Parameter
+
+__all__ = ["Network", "allocate", "assemble"]
+
+_DTYPES = {"int": torch.int64, "bool": torch.bool}
+
+
+class Network(fx.GraphModule):
+    """A compiled network. In front of the graph, once per call, its inputs are checked; `forward` is the graph alone."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not torch.compiler.is_compiling():
+            self._checked(args, kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def _checked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen: set[Any] = self.__dict__.setdefault("_seen", set())
+        try:
+            if not kwargs and tuple([(x.shape, x.dtype) for x in args]) in seen:
+                return
+        except (AttributeError, TypeError):  # no tensor, or a size that is a symbol: the long way says which
+            pass
+        rule = self.meta["ogive"]["contract"]
+        values = rule.bind(args, kwargs)
+        if rule.check(values):
+            if len(seen) >= MOST_SHAPES:
+                seen.clear()
+            seen.add(tuple([(x.shape, x.dtype) for x in values]))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        left = {"_graph": None, "_seen": None, "_features": None}
+        state = {k: v for k, v in self.__dict__.items() if k not in left}
+        made.__dict__.update(copy.deepcopy(state, memo))
+        type(made).__name__ = type(self).__name__
+        made.graph = copy.deepcopy(self._graph, memo)
+        return made
+
+    def __copy__(self) -> Network:
+        made = type(self).__new__(type(self))
+        made.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_features"})
+        type(made).__name__ = type(self).__name__
+        made.graph = copy.copy(self._graph) if not isinstance(self._graph, fx.Graph) else copy.deepcopy(self._graph)
+        return made
+
+
+def assemble(graph: Graph, emit: Emit) -> Network:
+    """The module of a lowered graph, its parameters and buffers on the meta device.
+
+    Raises:
+        ArchError: A707, a key begins with a name that torch's modules use themselves (`forward.weight`).
+    """
+    module = Network(nn.Module(), fx.Graph(), _class_name(graph.name))
+    module.meta["ogive"] = {
+        "network": graph.name,
+        "contract": contract(graph, [n.target for n in emit.fx.nodes if n.op == "placeholder"]),
+        "results": {path: emit.values[edge].name for path, edge in graph.results.items()},
+        "keys": list(graph.parameters),
+        "declined": {},
+    }
+    for parameter in graph.parameters.values():
+        _register(module, emit, parameter)
+    for path in emit.modules:
+        _owner(module, emit.modules, path.split("."))
+    module.graph = emit.fx
+    module.register_state_dict_post_hook(_in_order)
+    _hold_keys(module, graph)
+    return module
+
+
+def allocate(module: Network, graph: Graph, device: Any = None, dtype: torch.dtype | None = None) -> Network:
+    """Give every parameter and buffer its storage, uninitialised; a tied one is the same object under both keys.
+
+    `device` and `dtype` default to torch's current ones; `dtype` is that of the float weights.
+    """
+    device = torch.get_default_device() if device is None else torch.device(device)
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    made: dict[str, torch.Tensor] = {}
+    for key, parameter in sorted(graph.parameters.items(), key=lambda item: item[1].tied is not None):
+        weight = parameter.weight
+        tensor = made.get(parameter.tied or "")
+        if tensor is None:
+            tensor = torch.empty(weight.shape, dtype=_DTYPES.get(weight.dtype, dtype), device=device)
+            if not weight.buffer:
+                tensor = nn.Parameter(tensor, requires_grad=weight.trainable and weight.dtype == "float")
+        made[key] = tensor
+        path, _, name = key.rpartition(".")
+        owner = module.get_submodule(path)
+        (owner._buffers if weight.buffer else owner._parameters)[name] = tensor  # type: ignore[assignment]
+    return module
+
+
+def _register(module: nn.Module, emit: Emit, parameter: Parameter) -> None:
+    """Make room for one key: the module that has it, or containers that lead to it, with a tensor on meta."""
+    path, _, name = parameter.key.rpartition(".")
+    owner = _owner(module, emit.modules, path.split(".")) if path else module
+    weight = parameter.weight
+    held = owner._buffers if weight.buffer else owner._parameters
+    if name in held and held[name] is not None:
+        found = tuple(held[name].shape)  # type: ignore[union-attr]
+        if found != weight.shape:
+            raise TypeError(f"the lowering made `{parameter.key}` {found}, its record says {weight.shape}")
+        return
+    _claim(owner, name, parameter)
+    empty = torch.empty(weight.shape, device="meta", dtype=_DTYPES.get(weight.dtype))
+    if weight.buffer:
+        owner.register_buffer(name, empty)
+    else:
+        owner.register_parameter(name, nn.Parameter(empty, requires_grad=empty.is_floating_point()))
+
+
+def _owner(module: nn.Module, made: dict[str, nn.Module], path: list[str]) -> nn.Module:
+    """The submodule at `path`: the lowered one where there is one, an empty container on the way."""
+    at = module
+    for i, name in enumerate(path):
+        child = at._modules.get(name)
+        if child is None:
+            child = made.get(".".join(path[: i + 1]))
+            child = nn.Module() if child is None else child
+            _claim(at, name, None)
+            at.add_module(name, child)
+        at = child
+    return at
+
+
+def _claim(owner: nn.Module, name: str, parameter: Parameter | None) -> None:
+    if name not in owner._parameters and hasattr(owner, name):
+        raise fail(
+            "A707", f"`{name}` cannot be part of a key: torch's modules have an attribute of that name",
+            parameter.span if parameter else None, help=f'name it otherwise: `... as "{name}_"`',
+        )
+
+
+def _hold_keys(module: nn.Module, graph: Graph) -> None:
+    """The keys of the module are those of the language; anything else is a lowering's mistake."""
+    found, wanted = set(module.state_dict(keep_vars=True)), set(graph.parameters)
+    if found != wanted:
+        raise TypeError(f"keys that only the module has: {sorted(found - wanted)}, that it lacks: {sorted(wanted - found)}")
+
+
+def _in_order(module: nn.Module, state: dict[str, Any], prefix: str, local: Any) -> None:
+    """Put the entries in the language's order."""
+    ours: Iterable[str] = module.meta["ogive"]["keys"]  # type: ignore[assignment, index, union-attr]
+    for key in ours:
+        if (name := prefix + key) in state:
+            state[name] = state.pop(name)
+
+
+def _class_name(name: str) -> str:
+    text = re.sub(r"\W+", "_", name)
+    return text if text.isidentifier() else "Network"
