@@ -1,0 +1,230 @@
+"""Files: reading them, following imports inside the root, and what each name at the top of a file stands for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from ogive.dsl import limits
+from ogive.dsl import syntax as s
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
+from ogive.dsl.parse import parse
+from ogive.dsl.source import Source, Span
+
+__all__ = ["Definition", "Unit", "library_names", "load_file", "load_library", "load_text", "read_text"]
+
+ROOT_MARKS: Final = ("ogive.toml", "pyproject.toml", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A network, block or pattern, and the file whose names its body sees."""
+
+    node: s.Definition
+    unit: Unit
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+
+@dataclass(eq=False, slots=True)
+class Unit:
+    """A file with its imports followed. `names` maps to None where an import failed: that is reported once."""
+
+    file: s.File
+    path: Path | None
+    names: dict[str, Definition | None] = field(default_factory=dict)
+    mistakes: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def source(self) -> Source:
+        return self.file.source
+
+    @property
+    def networks(self) -> list[Definition]:
+        """The networks that this file defines, derived ones included, in order."""
+        return [Definition(d, self) for d in self.file.definitions if isinstance(d, s.Network | s.Derived)]
+
+
+def load_file(path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Unit:
+    """Read a file and everything it imports.
+
+    Raises:
+        ArchError: A002 it cannot be read, A0xx it does not parse. What is wrong with its imports stands in `mistakes`.
+    """
+    shown = os.fspath(path)
+    base = _root_of(Path(shown)) if root is None else Path(root)
+    return _Loader(base.resolve()).file(Path(shown), shown)
+
+
+def load_text(text: str, name: str = "<text>") -> Unit:
+    """The same for a text without a place: it may import the library, not files beside it."""
+    return _Loader(None).unit(Source(name, _clean(text)), None)
+
+
+def load_library(name: str) -> Unit:
+    """A file of the installed library by its bare name: `vit`, `std.timm`.
+
+    Raises:
+        ArchError: A109 there is none of that name.
+    """
+    return _Loader(None).library(tuple(name.split(".")), None)
+
+
+@cache
+def library_names() -> tuple[str, ...]:
+    """The library's files, `std` parts left out."""
+    folder = files("ogive.library")
+    return tuple(sorted(f.name[: -len(".arch")] for f in folder.iterdir() if f.name.endswith(".arch")))
+
+
+def read_text(path: Path, shown: str) -> str:
+    """A file's text: UTF-8, at most `limits.FILE_BYTES`, nothing but a regular file.
+
+    Raises:
+        ArchError: A002 with the reason.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise fail("A002", f"`{shown}` is {what}, an `.arch` file is needed")
+        with open(path, "rb") as stream:
+            data = stream.read(limits.FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fail("A002", f"cannot read `{shown}`: {reason.lower()}", help=_beside(path)) from None
+    if len(data) > limits.FILE_BYTES:
+        raise fail("A501", f"`{shown}` is larger than {limits.FILE_BYTES:,} bytes")
+    try:
+        return _clean(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise fail("A002", f"`{shown}` is not UTF-8 text: byte {error.start} in line {line}") from None
+
+
+def _clean(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _beside(path: Path) -> str | None:
+    try:
+        others = [p.name for p in path.parent.iterdir() if p.suffix == ".arch"]
+    except OSError:
+        return None
+    return offer(path.name, others, "files there") if others else None
+
+
+def _root_of(path: Path) -> Path:
+    """The nearest folder upwards that a project starts in, else the file's own."""
+    try:
+        folder = path.resolve().parent
+    except OSError:
+        return path.parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in ROOT_MARKS):
+            return candidate
+    return folder
+
+
+class _Loader:
+    """Follows imports; one per call, so that a file is read once and a cycle is seen."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+        self.units: dict[str, Unit] = {}
+        self.open: list[str] = []
+
+    def file(self, path: Path, shown: str) -> Unit:
+        return self.unit(Source(shown, read_text(path, shown)), path.resolve())
+
+    def unit(self, source: Source, path: Path | None) -> Unit:
+        unit = Unit(parse(source), path)
+        self.open.append(source.name)
+        for definition in unit.file.definitions:
+            known = unit.names.get(definition.name)
+            if known is not None:
+                label = Label(known.node.name_span, "defined here first")
+                unit.mistakes.append(
+                    Diagnostic("A103", f"`{definition.name}` is defined twice", definition.name_span, labels=(label,))
+                )
+                continue
+            unit.names[definition.name] = Definition(definition, unit)
+        for statement in unit.file.imports:
+            self._import(unit, statement)
+        self.open.pop()
+        return unit
+
+    def _import(self, unit: Unit, statement: s.Import) -> None:
+        try:
+            found = self._target(unit, statement)
+        except ArchError as error:
+            unit.mistakes += error.diagnostics
+            unit.names.update({name.alias: None for name in statement.names if name.alias not in unit.names})
+            return
+        unit.mistakes += [m for m in found.mistakes if m not in unit.mistakes]
+        for name in statement.names:
+            if name.alias in unit.names:
+                unit.mistakes.append(Diagnostic("A103", f"`{name.alias}` has a meaning in this file already", name.span))
+                continue
+            definition = found.names.get(name.name)
+            unit.names[name.alias] = definition
+            if name.name not in found.names:
+                own = [d.name for d in found.file.definitions]
+                unit.mistakes.append(
+                    Diagnostic("A109", f"`{found.source.name}` has no `{name.name}`", name.span, help=offer(name.name, own))
+                )
+
+    def _target(self, unit: Unit, statement: s.Import) -> Unit:
+        if statement.dots == 0:
+            return self.library(statement.module, statement.span)
+        if unit.path is None or self.root is None:
+            raise fail(
+                "A109", "a text without a place has no file beside it", statement.span,
+                help="save it as a file, or import from the library: `from vit import ViT`",
+            )
+        folder = unit.path.parent
+        for _ in range(statement.dots - 1):
+            folder = folder.parent
+        path = folder.joinpath(*statement.module).with_suffix(".arch")
+        return self._inside(path, self.root, statement.span)
+
+    def library(self, module: tuple[str, ...], span: Span | None) -> Unit:
+        folder = Path(str(files("ogive.library"))).resolve()
+        path = folder.joinpath(*module).with_suffix(".arch")
+        if not path.is_file() or not path.resolve().is_relative_to(folder):
+            there = [*library_names(), *(f"std.{p.stem}" for p in (folder / "std").glob("*.arch"))]
+            name = ".".join(module)
+            raise fail(
+                "A109", f"the library has no `{name}`", span,
+                help=offer(name, there, "there are") + "; a file beside this one is `from .name import ...`",
+            )
+        return self._once(path, "/".join(("library", *module)) + ".arch", span)
+
+    def _inside(self, path: Path, root: Path, span: Span) -> Unit:
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):
+            real = path
+        if not real.is_relative_to(root):
+            raise fail("A109", f"`{path.name}` lies outside the root of this project", span, help=f"the root is {root}")
+        if not path.exists():
+            raise fail("A109", f"there is no `{path.name}` in that folder", span, help=_beside(path))
+        return self._once(real, os.path.relpath(real), span)
+
+    def _once(self, path: Path, shown: str, span: Span | None) -> Unit:
+        key = str(path)
+        if shown in self.open:
+            raise fail("A109", "imports run in a circle: " + " -> ".join([*self.open, shown]), span)
+        if key in self.units:
+            return self.units[key]
+        if len(self.units) >= limits.IMPORT_FILES or len(self.open) >= limits.IMPORT_DEPTH:
+            raise fail("A508", f"more than {limits.IMPORT_FILES} files, or {limits.IMPORT_DEPTH} imports deep", span)
+        unit = self.unit(Source(shown, read_text(path, shown)), path)
+        self.units[key] = unit
+        return unit

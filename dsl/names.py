@@ -1,0 +1,114 @@
+"""Scopes: of names, looked up from the inside out, and of state_dict keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.source import Span
+
+__all__ = ["MODULE_MEMBERS", "RESERVED", "Entry", "Keys", "Kind", "Names", "check_key"]
+
+Kind = Literal["input", "node", "constant", "parameter", "size", "index", "shared"]
+
+RESERVED: Final = frozenset(
+    """input return assert presets expect shared repeat if elif else scan next emit residual gate append
+    and or not in as with from True False None training _""".split()
+)
+"""Words that no node, constant or parameter may be called."""
+
+MODULE_MEMBERS: Final = frozenset(
+    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
+    modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
+    graph code meta recompile print_readable to_folder add_submodule delete_submodule delete_all_unused_submodules
+    """.split()
+)
+"""Attributes of `nn.Module` and `fx.GraphModule`: a weight or scope of that name would hide them."""
+
+
+@dataclass(slots=True)
+class Entry:
+    value: Any
+    span: Span
+    kind: Kind
+    origin: Span
+
+
+@dataclass(slots=True)
+class Names:
+    """One scope of names. `opens` is False where a body adds no key: then its names are handed out when it ends."""
+
+    parent: Names | None = None
+    table: dict[str, Entry] = field(default_factory=dict)
+
+    def find(self, name: str) -> Entry | None:
+        scope: Names | None = self
+        while scope is not None:
+            entry = scope.table.get(name)
+            if entry is not None:
+                return entry
+            scope = scope.parent
+        return None
+
+    def bind(self, name: str, value: Any, span: Span, kind: Kind, origin: Span | None = None) -> None:
+        """Give a name its value.
+
+        Raises:
+            ArchError: A108 reserved, A103 the scope has it already.
+        """
+        if name in RESERVED:
+            raise fail("A108", f"`{name}` is a word of the language and cannot be a name", span)
+        known = self.table.get(name)
+        if known is not None and known.span != span:
+            raise fail(
+                "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, f"the {known.kind}")],
+                help="two nodes or constants of a scope do not share a name",
+            )
+        self.table[name] = Entry(value, span, kind, origin or span)
+
+    def visible(self) -> Iterator[str]:
+        scope: Names | None = self
+        while scope is not None:
+            yield from scope.table
+            scope = scope.parent
+
+
+@dataclass(slots=True)
+class Keys:
+    """A place in the state_dict: its prefix, the bullets counted in it, and, in an iteration, who took its own key."""
+
+    prefix: str = ""
+    bullets: int = 0
+    iteration: bool = False
+    claimed: Span | None = None
+    named: Span | None = None
+
+    def under(self, name: str) -> str:
+        return self.prefix + name
+
+    def bullet(self) -> str:
+        self.bullets += 1
+        return f"{self.prefix}{self.bullets - 1}"
+
+
+def check_key(key: str, span: Span) -> None:
+    """Refuse a key that a module could not hold.
+
+    Raises:
+        ArchError: A112 an empty part, or one that hides a member of `nn.Module`.
+    """
+    for part in key.split("."):
+        if not part or not part.replace("_", "a").isalnum() or not part.isascii():
+            raise fail("A112", f"`{key}` is no state_dict key", span, help="parts of letters, digits and `_`, joined by `.`")
+        if part in MODULE_MEMBERS or part.startswith("__"):
+            raise fail(
+                "A112", f"the name `{part}` would hide `nn.Module.{part}`", span,
+                help=f"another name, or another key: `as \"{part}_\"`",
+            )

@@ -1,0 +1,232 @@
+"""Parameters of networks and blocks: explicit arguments, then the preset's row, then the default; each of its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ogive.dsl import syntax as s
+from ogive.dsl.apply import Applier
+from ogive.dsl.diagnostics import Label, fail, offer
+from ogive.dsl.dims import Poly
+from ogive.dsl.load import Definition
+from ogive.dsl.ops.record import Size
+from ogive.dsl.patterns import Pattern
+from ogive.dsl.source import Span
+from ogive.dsl.values import POISON, OpValue, Poison, Setting, describe
+from ogive.dsl.work import Frame
+
+__all__ = ["Parametrised", "presets_of"]
+
+TYPES = ("int", "float", "bool", "op", "pattern", "size", "string")
+
+
+def presets_of(node: s.Network | s.Block) -> s.Presets | None:
+    """The table of a network, if it has one."""
+    return next((x for x in node.body if isinstance(x, s.Presets)), None)
+
+
+class Parametrised(Applier):
+    """Binding of parameters."""
+
+    def bind_params(
+        self, definition: Definition, settings: tuple[Setting, ...], preset: str | None, frame: Frame, span: Span
+    ) -> None:
+        """Bind every parameter in `frame.names`.
+
+        Raises:
+            ArchError: A301 to A308; a parameter whose value is already reported is bound to POISON.
+        """
+        node = definition.node
+        assert isinstance(node, s.Network | s.Block)
+        explicit = self._explicit(node, settings, span)
+        row = self._row(node, preset, frame, span)
+        for param in node.params:
+            setting = explicit.get(param.name) or row.get(param.name)
+            default = None if param.default is None else self.value(param.default, frame)
+            if setting is None and param.default is None:
+                raise self._missing(node, param, preset, span)
+            value = setting.value if setting else default
+            origin = setting.origin if setting else param.default.span if param.default else param.span
+            at = setting.span if setting else param.span
+            value = self._typed(param, value, default, at, origin, frame)
+            frame.names.bind(param.name, value, param.span, "parameter", origin)
+
+    def _explicit(
+        self, node: s.Network | s.Block, settings: tuple[Setting, ...], span: Span
+    ) -> dict[str, Setting]:
+        names = [p.name for p in node.params]
+        found: dict[str, Setting] = {}
+        positional = [x for x in settings if x.name is None]
+        if len(positional) > len(names):
+            takes = f"at most {len(names)}: {', '.join(names)}" if names else "no parameters"
+            raise fail("A304", f"`{node.name}` takes {takes}", positional[len(names)].span)
+        for name, setting in zip(names, positional, strict=False):
+            found[name] = setting
+        for setting in settings:
+            if setting.name is None:
+                continue
+            if setting.name not in names:
+                raise fail("A301", f"`{node.name}` has no parameter `{setting.name}`", setting.span,
+                           help=offer(setting.name, names, "its parameters"))
+            if setting.name in found and found[setting.name].name is None:
+                raise fail("A308", f"`{setting.name}` is set twice", setting.span,
+                           labels=[Label(found[setting.name].span, "first here")])
+            found[setting.name] = setting
+        return found
+
+    def _row(self, node: s.Network | s.Block, preset: str | None, frame: Frame, span: Span) -> dict[str, Setting]:
+        if preset is None:
+            return {}
+        table = presets_of(node)
+        rows = {row.name: row for row in table.rows if row.name} if table else {}
+        if table is None or preset not in rows:
+            names = [name for name in rows if name]
+            raise fail("A307", f"`{node.name}` has no preset `{preset}`", span, help=offer(preset, names, "its presets"))
+        self._check_table(node, table)
+        found: dict[str, Setting] = {}
+        for column, cell in zip(table.columns, rows[preset].cells, strict=True):
+            if isinstance(cell, s.DefaultCell):
+                continue
+            found[column.name] = Setting(column.name, self.value(cell, frame), cell.span, cell.span)
+        return found
+
+    def _check_table(self, node: s.Network | s.Block, table: s.Presets) -> None:
+        params = [p.name for p in node.params]
+        for column in table.columns:
+            if column.name not in params:
+                raise fail("A305", f"`{node.name}` has no parameter `{column.name}`", column.span,
+                           help=offer(column.name, params, "its parameters"))
+        seen: dict[str, Span] = {}
+        for row in table.rows:
+            if row.name in seen:
+                raise fail("A306", f"the preset `{row.name}` stands twice", row.name_span,
+                           labels=[Label(seen[row.name], "first here")])
+            if row.name:
+                seen[row.name] = row.name_span
+            if len(row.cells) != len(table.columns):
+                raise fail(
+                    "A306", f"row `{row.name}` has {len(row.cells)} cells, the table has {len(table.columns)} columns",
+                    row.span, labels=[Label(table.columns[0].span.to(table.columns[-1].span), "the columns")],
+                    help="`-` keeps a default",
+                )
+
+    def _missing(self, node: s.Network | s.Block, param: s.Param, preset: str | None, span: Span) -> Exception:
+        table = presets_of(node)
+        if isinstance(node, s.Network) and preset is None and table is not None:
+            names = [row.name for row in table.rows if row.name]
+            shown = ", ".join(f"{node.name}.{name}" for name in names[:8])
+            return fail("A303", f"`{node.name}` needs `{param.name}`: choose a preset, or set it", span,
+                        labels=[Label(param.span, "no default")], help=f"there are {shown}")
+        return fail("A303", f"`{node.name}` needs `{param.name}`", span, labels=[Label(param.span, "no default")],
+                    help=f"`{node.name}({param.name}=...)`")
+
+    # ------------------------------------------------------------------------------------ types
+    def _typed(self, param: s.Param, value: Any, default: Any, at: Span, origin: Span, frame: Frame) -> Any:
+        if isinstance(value, Poison):
+            return POISON
+        kind = param.type
+        if kind is None:
+            word = _kind_of(default) if param.default is not None else "int"
+            return self._one(word, value, param, at, origin)
+        if kind.kind == "choice":
+            if value not in kind.names:
+                shown = " or ".join(f'"{n}"' for n in kind.names)
+                raise fail("A302", f"`{param.name}` is {shown}; here is {describe(value)}", at)
+            return value
+        if kind.names[0] not in TYPES:
+            raise fail("A311", f"there is no type `{kind.names[0]}`", kind.span, help=offer(kind.names[0], TYPES, "types"))
+        if kind.kind == "name":
+            return self._one(kind.names[0], value, param, at, origin)
+        if not isinstance(value, tuple) or isinstance(value, Size):
+            raise fail("A302", f"`{param.name}` takes a list; here is {describe(value)}", at)
+        return tuple(self._one(kind.names[0], item, param, at, origin) for item in value)
+
+    def _one(self, kind: str, value: Any, param: s.Param, at: Span, origin: Span) -> Any:
+        good = _fits(kind, value)
+        if good is not None:
+            return good[0]
+        words = {
+            "int": "a whole number", "float": "a number", "bool": "True or False", "string": "a string",
+            "op": "an op", "pattern": "an attention pattern", "size": "a size such as 7 or 7x14", "list": "a list",
+        }
+        labels = [Label(origin, "which comes from here")] if origin.start != at.start else []
+        raise fail("A302", f"`{param.name}` takes {words[kind]}; here is {describe(value)}", at, labels=labels)
+
+    def definition_of(self, op: OpValue) -> tuple[Definition, tuple[Setting, ...], str | None]:
+        """A block or network with its settings, derived networks followed to what they derive from."""
+        definition = op.target
+        assert isinstance(definition, Definition)
+        settings, preset = op.settings, op.preset
+        for _ in range(32):
+            node = definition.node
+            if not isinstance(node, s.Derived):
+                return definition, settings, preset
+            if preset is not None:
+                raise fail("A307", f"`{node.name}` is derived and has no presets of its own", op.span)
+            base = self.derived(definition)
+            names = {x.name for x in settings}
+            settings = (*(x for x in base.settings if x.name not in names), *settings)
+            assert isinstance(base.target, Definition)
+            definition, preset = base.target, base.preset
+        raise fail("A113", f"`{definition.name}` is derived from itself", definition.node.name_span)
+
+    def derived(self, definition: Definition) -> OpValue:
+        """What a derived network derives from: `ViT.S(over=causal)` as an op with settings."""
+        node = definition.node
+        assert isinstance(node, s.Derived)
+        value = self.value(node.value, self.file_frame(definition))
+        if isinstance(value, OpValue) and isinstance(value.target, Definition):
+            if isinstance(value.target.node, s.Network | s.Derived):
+                return value
+        raise fail("A114", f"`{node.name}` must derive from a network; here is {describe(value)}", node.value.span,
+                   help=f"`network {node.name} = ViT.S(depth=6)`")
+
+    def file_frame(self, definition: Definition) -> Frame:
+        raise NotImplementedError
+
+
+def _kind_of(default: Any) -> str:
+    if isinstance(default, bool):
+        return "bool"
+    if isinstance(default, int | Poly):
+        return "int"
+    if isinstance(default, float):
+        return "float"
+    if isinstance(default, str):
+        return "string"
+    if isinstance(default, Size):
+        return "size"
+    if isinstance(default, tuple):
+        return "list"
+    if isinstance(default, Pattern):
+        return "pattern"
+    return "op" if isinstance(default, OpValue) else "any"
+
+
+def _fits(kind: str, value: Any) -> tuple[Any] | None:
+    """The value as `kind`, in a tuple; None when it is none."""
+    truth = isinstance(value, bool)
+    match kind:
+        case "int":
+            if isinstance(value, float) and value.is_integer():
+                return (int(value),)
+            return (value,) if isinstance(value, int | Poly) and not truth else None
+        case "float":
+            return (value,) if isinstance(value, int | float) and not truth else None
+        case "bool":
+            return (value,) if truth else None
+        case "string":
+            return (value,) if isinstance(value, str) else None
+        case "size":
+            if isinstance(value, Size):
+                return (value,)
+            return (Size((value,)),) if isinstance(value, int) and not truth else None
+        case "list":
+            return (value,) if isinstance(value, tuple) and not isinstance(value, Size) else None
+        case "op":
+            return (value,) if isinstance(value, OpValue) else None
+        case "pattern":
+            return (value,) if isinstance(value, Pattern) else None
+    return (value,)
+
+

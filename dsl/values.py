@@ -1,0 +1,139 @@
+"""What a name or an expression stands for while a network is being built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ogive.dsl.dims import Poly
+from ogive.dsl.graph import Edge
+from ogive.dsl.ops.record import Primitive, Size
+from ogive.dsl.patterns import Pattern
+from ogive.dsl.source import Span
+from ogive.dsl.types import Tensor
+
+if TYPE_CHECKING:
+    from ogive.dsl.load import Definition
+    from ogive.dsl.names import Names
+
+__all__ = ["POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Setting", "Value", "describe"]
+
+
+class Poison:
+    """The value of what is already reported as wrong: everything that touches it is silent."""
+
+    def __repr__(self) -> str:
+        return "POISON"
+
+
+POISON: Final = Poison()
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """One tensor: a result of a node."""
+
+    edge: Edge
+    type: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ParamValue:
+    """A weight read by name: `wte.weight`."""
+
+    key: str
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Bundle:
+    """What a line, scope, block run or repeat stands for.
+
+    `outs` are its results, the first being its value; `labels` names them. `parts` says that all are meant at once
+    (`split`). `inner` are the names readable through it, `items` the iterations of `blocks[i]`, `weights` its weights.
+    """
+
+    outs: tuple[Out | Poison, ...]
+    labels: tuple[str, ...] = ()
+    parts: bool = False
+    inner: Names | None = None
+    items: dict[int, Bundle] | None = None
+    weights: Mapping[str, ParamValue] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def first(self) -> Out | Poison:
+        return self.outs[0] if self.outs else POISON
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value in parentheses: `heads`, `stride=2`. `origin` is where the value comes from in the end: a preset's cell."""
+
+    name: str | None
+    value: Any
+    span: Span
+    origin: Span
+
+
+@dataclass(slots=True)
+class Module:
+    """A `shared` module: its key, and the weights that its first run declared."""
+
+    name: str
+    key: str
+    span: Span
+    shapes: dict[str, tuple[int, ...]] | None = None
+    first: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpValue:
+    """An op not yet used: a primitive, a block or a network, with the settings it was given so far."""
+
+    target: type[Primitive] | Definition
+    settings: tuple[Setting, ...]
+    span: Span
+    preset: str | None = None
+    module: Module | None = None
+
+    @property
+    def name(self) -> str:
+        target = self.target
+        base = target.op if isinstance(target, type) else target.node.name
+        return f"{base}.{self.preset}" if self.preset else base
+
+
+Value: TypeAlias = (
+    "int | float | bool | str | None | Poly | Size | tuple[Any, ...] | Out | Bundle | ParamValue | OpValue | Pattern"
+    " | Poison"
+)
+
+
+def describe(value: Any) -> str:
+    """What a value is, in a few words for an error."""
+    if value is None:
+        return "None"
+    if isinstance(value, bool | int | float):
+        return f"`{value}`"
+    if isinstance(value, str):
+        return f'the string "{value}"'
+    if isinstance(value, Size):
+        return f"the size {value}"
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, Poly):
+        return "a size that is free"
+    if isinstance(value, Bundle):
+        first = value.first
+        return f"the tensor `{first.type}`" if isinstance(first, Out) else "a tensor"
+    if isinstance(value, Out):
+        return f"the tensor `{value.type}`"
+    if isinstance(value, ParamValue):
+        return f"the weight `{value.key}`"
+    if isinstance(value, OpValue):
+        return f"the op `{value.name}`"
+    if isinstance(value, Pattern):
+        return f"the attention pattern `{value}`"
+    return "something else"

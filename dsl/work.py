@@ -1,0 +1,206 @@
+"""The workbench of one build: the nodes, regions, parameters and guards made so far, and the mistakes met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ogive.dsl import limits
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail
+from ogive.dsl.dims import Condition, Contradiction, Dim, Facts, Inexact, show
+from ogive.dsl.graph import Edge, Guard, Node, Parameter, Region, RegionKind
+from ogive.dsl.load import Unit
+from ogive.dsl.names import Keys, Names, check_key
+from ogive.dsl.ops.record import Mismatch, Weight
+from ogive.dsl.source import Span
+from ogive.dsl.values import Bundle, Module, Poison
+
+__all__ = ["Body", "Frame", "Mistakes", "Place", "Work"]
+
+
+class Mistakes:
+    """What is wrong, one cause once: the same code at the same place is kept the first time only."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, Any], Diagnostic] = {}
+
+    def add(self, *diagnostics: Diagnostic) -> None:
+        for d in diagnostics:
+            self.found.setdefault((d.code, d.span or d.title), d)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def error(self) -> ArchError:
+        return ArchError(tuple(self.found.values()))
+
+
+@dataclass(slots=True)
+class Body:
+    """One run of a network or block: its file, how it was reached, what is known about sizes, what it returned."""
+
+    unit: Unit
+    trail: tuple[str, ...]
+    facts: Facts
+    depth: int = 0
+    shared: Module | None = None
+    returned: Bundle | None = None
+    return_span: Span | None = None
+    ports: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where a statement stands: the body, the scope of names, the place in the state_dict, the region, the flow."""
+
+    body: Body
+    names: Names
+    keys: Keys
+    region: int
+    flow: Bundle | Poison | None = None
+
+    def inner(
+        self, names: Names | None = None, keys: Keys | None = None, region: int | None = None
+    ) -> Frame:
+        """A frame inside this one, in the same body; what is not given is shared."""
+        return replace(
+            self, names=names or self.names, keys=keys or self.keys,
+            region=self.region if region is None else region,
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    mistakes: Mistakes
+    nodes: dict[str, Node] = field(default_factory=dict)
+    regions: list[Region] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    guards: dict[Condition, Guard] = field(default_factory=dict)
+    results: dict[str, Edge] = field(default_factory=dict)
+    free: dict[str, tuple[str, int]] = field(default_factory=dict)
+    scopes: dict[str, Span] = field(default_factory=dict)
+    calls: int = 0
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def new_id(self, wanted: str) -> str:
+        """A node id: the wanted path, numbered when it is taken."""
+        count = self.taken.get(wanted, 0) + 1
+        self.taken[wanted] = count
+        if count == 1:
+            return wanted
+        numbered = f"{wanted}_{count}"
+        return self.new_id(numbered) if numbered in self.taken else self._take(numbered)
+
+    def _take(self, name: str) -> str:
+        self.taken[name] = 1
+        return name
+
+    def open_region(
+        self, parent: int | None, kind: RegionKind, name: str, path: str, title: str, span: Span,
+        index: int | None = None, count: int | None = None,
+    ) -> int:
+        depth = 0 if parent is None else self.depths[parent] + 1
+        if depth > limits.REGION_DEPTH:
+            raise fail("A510", f"scopes, repeats and blocks stand more than {limits.REGION_DEPTH} deep here", span)
+        self.regions.append(Region(len(self.regions), parent, kind, name, path, title, span, index, count))
+        self.depths.append(depth)
+        return len(self.regions) - 1
+
+    def add_node(self, node: Node) -> None:
+        if len(self.nodes) >= limits.NODES:
+            raise fail("A511", f"the network has more than {limits.NODES:,} nodes", node.span)
+        self.nodes[node.id] = node
+
+    def open_scope(self, path: str, span: Span, shared: bool) -> None:
+        """Keys under `path` belong to one scope.
+
+        Raises:
+            ArchError: A107 it was opened before.
+        """
+        check_key(path, span)
+        known = self.scopes.get(path)
+        if known is not None and not shared:
+            raise fail(
+                "A107", f"`{path}` is opened a second time", span, labels=[Label(known, "opened here")],
+                help="another name, or one scope with both bodies",
+            )
+        self.scopes.setdefault(path, span)
+
+    def add_parameter(
+        self, key: str, weight: Weight, node: str, span: Span, shared: Module | None, tied: str | None = None
+    ) -> None:
+        known = self.parameters.get(key)
+        if known is None:
+            check_key(key, span)
+            self.parameters[key] = Parameter(key, weight, node, span, tied)
+        elif shared is None:
+            raise fail(
+                "A107", f"two weights want the key `{key}`", span, labels=[Label(known.span, "the first")],
+                help="give one of them another name, or another key: `as \"...\"`",
+            )
+        elif known.weight.shape != weight.shape:
+            raise fail(
+                "A211", f"`{shared.name}` is shared, and its two runs want `{key}` of two shapes", span,
+                labels=[Label(known.span, f"the first run: {list(known.weight.shape)}")],
+                notes=[f"this run: {list(weight.shape)}"], help="one set of weights serves inputs of one width",
+            )
+
+    def guard(self, condition: Condition, text: str, span: Span) -> None:
+        self.guards.setdefault(condition, Guard(condition, text, span))
+
+
+class Place:
+    """Where a primitive stands, as its record sees it (`Site`)."""
+
+    def __init__(self, work: Work, frame: Frame, node: str, span: Span) -> None:
+        self.work = work
+        self.frame = frame
+        self.node = node
+        self.span = span
+
+    def same(self, left: Dim, right: Dim, what: str) -> None:
+        if left == right:
+            return
+        if isinstance(left, int) and isinstance(right, int):
+            raise Mismatch(f"{what}: {left} and {right}", code="A206")
+        self._demand(Condition("equal", left, right), what)
+
+    def is_same(self, left: Dim, right: Dim) -> bool:
+        return left == right or self.frame.body.facts.equal(left, right) is True
+
+    def divide(self, left: Dim, right: Dim, what: str) -> Dim:
+        try:
+            value, condition = self.frame.body.facts.exact(left, right)
+        except Inexact as error:
+            raise Mismatch(f"{what}: {error}", code="A206") from None
+        if condition is not None:
+            self._assume(condition, what)
+        return value
+
+    def number(self, size: Dim, what: str) -> int:
+        if isinstance(size, int):
+            return size
+        settled = self.frame.body.facts.simplify(size)
+        if isinstance(settled, int):
+            return settled
+        shown = show(size)
+        raise Mismatch(
+            f"{what} is `{shown}`, which depends on the input's size; a weight's shape is a number", code="A205",
+            help="pin the size in the network's input, as in `image: B 3 H=224 W=224`",
+        )
+
+    def _demand(self, condition: Condition, what: str) -> None:
+        verdict = self.frame.body.facts.holds(condition)
+        if verdict is False:
+            left, right = (self.frame.body.facts.show(d) for d in (condition.left, condition.right))
+            raise Mismatch(f"{what}: {left} and {right}", code="A206")
+        if verdict is None:
+            self._assume(condition, what)
+
+    def _assume(self, condition: Condition, what: str) -> None:
+        self.work.guard(condition, what, self.span)
+        try:
+            self.frame.body.facts = self.frame.body.facts.with_condition(condition)
+        except Contradiction:
+            raise Mismatch(f"{what}: no size makes {condition.show()} true here", code="A206") from None
