@@ -8,8 +8,8 @@ The rules, all of them:
   blank line, a comment line, an unnamed line or a line with a body ends the run, and so does a name that differs by
   more than 16 columns. Over the same run `->` is aligned behind single names: `keys = memory -> linear(dim)`.
 - The margin is column 60: the key (`as "..."`), the promised shape (`: B C h w`) and the comment of a line start there.
-  When a line is too long, it and the lines next to it that have a margin use the smallest multiple of 4 that fits, up to
-  80; a line longer still takes two spaces. What comes second in a margin stands at column 80 in the same way.
+  When a line is too long, it and the lines next to it with the same in their margin use the smallest multiple of 4 that
+  fits, up to 80; a line longer still takes two spaces. What comes second in a margin stands at column 80, likewise.
 - A setting is tight, `stride=2`, unless its value has an operator outside of brackets: `groups = C // 8`. A default
   behind a type has spaces: `norm: op = batchnorm`. Names, `next`, `with` and `shared` always have spaces around `=`.
 - One space around binary operators and `->`, one behind a comma. `**` is tight behind a name or number: `64 * 2**s`,
@@ -29,7 +29,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from ogive.dsl.parse import parse, tokens
@@ -46,7 +46,7 @@ OPENERS = {"LPAR", "LSQB", "LBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 ENDS = {"NAME", "INT", "FLOAT", "SIZE", "QUANTITY", "STRING", "ASK", "TRUE", "FALSE", "NONE", *CLOSERS}
 SIGNS = {
-    "PLUS", "MINUS", "BULLET", "STAR", "SLASH", "VBAR", "AMPERSAND", "PERCENT", "CMP", "__ANON_1", "__ANON_3",
+    "PLUS", "MINUS", "BULLET", "STAR", "SLASH", "VBAR", "AMPERSAND", "PERCENT", "CMP", "POWER", "FLOORDIV",
 }
 SHAPES = {"shape", "segments", "ceil"}
 WORDED = {"IF", "ELSE", "OR", "AND", "NOT"}
@@ -321,7 +321,7 @@ def _align(run: list[_Statement]) -> None:
 def _arrow(statement: _Statement) -> bool:
     """Whether the name is given by `one -> ...`."""
     behind = statement.words[statement.assign + 1 : statement.assign + 3]
-    return [w.type for w in behind] == ["NAME", "__ANON_0"]
+    return [w.type for w in behind] == ["NAME", "ARROW"]
 
 
 def _alike(run: list[_Statement], offset: int) -> Iterator[list[_Statement]]:
@@ -381,11 +381,11 @@ def _cells(statement: _Statement) -> list[list[_Word]]:
 def _pad(grid: list[tuple[_Statement, list[list[_Word]]]], first: int) -> None:
     """Give each cell but the first the gap that makes columns; the first column is `first` wide."""
     widest: dict[int, int] = {}
-    for statement, cells in grid:
+    for _, cells in grid:
         for i, cell in enumerate(cells):
             widest[i] = max(widest.get(i, 0), _width(cell)) if i else first
     for statement, cells in grid:
-        for i, (cell, after) in enumerate(zip(cells, cells[1:], strict=False)):
+        for i, (cell, after) in enumerate(pairwise(cells)):
             indent = 0 if i else STEP * statement.row
             after[0].gap = widest[i] - _width(cell) - indent + 2
 

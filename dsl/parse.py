@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, cast
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from ogive.dsl import limits, syntax as s
+from ogive.dsl import limits
+from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, Diagnostic, fail
-from ogive.dsl.layout import Layout
+from ogive.dsl.layout import TAB, Layout
 from ogive.dsl.mistakes import explain
 from ogive.dsl.source import Source, Span
 
@@ -32,10 +35,11 @@ def parse(source: Source) -> s.File:
     """
     _screen(source)
     try:
-        return _parse(source, "start")
+        return cast(s.File, _parse(source, "start"))
     except ArchError as error:
-        others = _errors_elsewhere(source, error)
-        raise ArchError((*error.diagnostics, *others)) from None
+        if any(code.startswith("A5") for code in error.codes):
+            raise
+        raise ArchError(tuple(syntax_errors(source)) or error.diagnostics) from None
 
 
 def parse_expression(source: Source) -> s.Expr:
@@ -103,25 +107,7 @@ def _explained(source: Source, error: UnexpectedInput) -> Diagnostic:
     return explain(source, at, kind, text, expected)
 
 
-def _errors_elsewhere(source: Source, first: ArchError) -> list[Diagnostic]:
-    """One syntax error must not hide those of other definitions: parse each definition that has none by itself."""
-    starts = [m.start() for m in re.finditer(r"^[^\s#]", source.text, re.MULTILINE)]
-    ends = [*starts[1:], len(source.text)]
-    taken = {d.span.start for d in first.diagnostics if d.span}
-    found: list[Diagnostic] = []
-    for start, end in zip(starts, ends, strict=True):
-        if any(start <= at <= end for at in taken) or len(found) >= limits.DIAGNOSTICS:
-            continue
-        blank = re.sub(r"[^\n]", " ", source.text[:start])  # keeps every offset where it was
-        try:
-            _parse(Source(source.name, blank + source.text[start:end]), "start")
-        except ArchError as error:
-            for d in error.diagnostics:
-                span = d.span and source.span(d.span.start, d.span.end)
-                found.append(Diagnostic(d.code, d.title, span, d.label, (), d.notes, d.help))
-    return found
-
-
+CONTAINERS = ("residual", "gate", "append")
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x85\ud800-\udfff]")
 
@@ -136,6 +122,95 @@ def _screen(source: Source) -> None:
                 "A003", f"{what} (U+{ord(found[0]):04X}) stands here", source.span(found.start(), found.end()),
                 help="take it out; a file says what it shows",
             )
+
+
+# ---------------------------------------------------------------------------------------------- going on after an error
+TRIES = 10  # mended lines of one definition
+FOLLOWS = {"A006", "A007", "A012", "A021"}  # what a mended line may cause below it
+
+
+def syntax_errors(source: Source) -> list[Diagnostic]:
+    """Every mistake of a text that does not parse: each definition by itself, going on below each mistake."""
+    found: list[Diagnostic] = []
+    last = ""
+    for first, text in _definitions(source.text):
+        errors = list(_errors(source, first, text))
+        code = errors[0].code if errors else ""
+        if not (code == last == "A022") and len(found) < limits.DIAGNOSTICS:  # a run of stray lines is one mistake
+            found += errors
+        last = code
+    return found
+
+
+def _definitions(text: str) -> Iterator[tuple[int, str]]:
+    """The definitions of a text, each with the number of the line (from 0) it starts on."""
+    lines = text.split("\n")
+    starts = [n for n, line in enumerate(lines) if n == 0 or re.match(r"[A-Za-z_]", line)]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield start, "\n".join(lines[start:end])
+
+
+def _errors(source: Source, first: int, text: str) -> Iterator[Diagnostic]:
+    """The mistakes of one definition: after each, the line is replaced by one that parses."""
+    lines = text.split("\n")
+    seen: set[str] = set()
+    for _ in range(TRIES):
+        part = Source(source.name, "\n".join(lines))
+        try:
+            _parse(part, "start")
+            return
+        except ArchError as error:
+            mistake = error.diagnostics[0]
+        follows = (bool(seen) and mistake.code in FOLLOWS) or ("A024" in seen and mistake.code in ("A013", "A022"))
+        if not follows:
+            yield _moved(mistake, source, first)
+        seen.add(mistake.code)
+        if not _mend(lines, mistake):
+            return
+
+
+def _moved(mistake: Diagnostic, source: Source, first: int) -> Diagnostic:
+    """The diagnostic about a definition, said about the file it stands in."""
+    def move(span: Span) -> Span:
+        (line, column), length = span.source.place(span.start), span.end - span.start
+        start = source.starts[first + line - 1] + column - 1
+        return source.span(start, start + length)
+
+    labels = tuple(replace(label, span=move(label.span)) for label in mistake.labels)
+    return replace(mistake, span=mistake.span and move(mistake.span), labels=labels)
+
+
+def _mend(lines: list[str], mistake: Diagnostic) -> bool:
+    """Replace the line of a mistake so that what stands below can be read; False when there is no use in going on."""
+    if mistake.span is None or mistake.code == "A011":
+        return False
+    at = mistake.span.line - 1
+    if mistake.code == "A007":
+        at = max((n for n in range(at) if _written(lines[n])), default=at)
+    line, indent = lines[at], _depth(lines[at])
+    end = at + 1
+    while end < len(lines) and (not _written(lines[end]) or _depth(lines[end]) > indent):
+        end += 1
+    word = re.match(r"\s*(\w*)", line)
+    if indent == 0 and (mistake.code in ("A007", "A010", "A022") or at + 1 == end):
+        return False
+    if not any(map(_written, lines[at + 1 : end])):
+        lines[at] = ""
+    elif word and word[1] in ("presets", "expect"):
+        lines[at:end] = [""] * (end - at)
+    else:
+        headers = {"if": "if a:", "elif": "elif a:", "else": "else:", "pattern": "pattern a:"}
+        lines[at] = " " * indent + headers.get(word[1] if word else "", "a:" if indent else "block A:")
+    return True
+
+
+def _written(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _depth(line: str) -> int:
+    blank = line[: len(line) - len(line.lstrip())]
+    return blank.count(" ") + TAB * blank.count("\t")
 
 
 class _Converter:
@@ -377,6 +452,8 @@ class _Converter:
     def on_line(self, c: list[Any], span: Span) -> s.Line:
         label, flow, key, require, shape, dtype = c
         sources, flow = self._flow(flow)
+        if shape is not None:
+            self._no_body(flow, shape)
         return s.Line(
             label, sources, flow, None if key is None else self.text(key), None if require is None else str(require),
             None if shape is None else self._typed(shape, dtype), None, span,
@@ -386,10 +463,30 @@ class _Converter:
     def on_line_body(self, c: list[Any], span: Span) -> s.Line:
         label, flow, key, body = c
         sources, flow = self._flow(flow)
+        if isinstance(flow, s.Name) and flow.name == "else" and label is None and sources is None:
+            raise fail(
+                "A021", "`else` without an `if` above it", flow.span,
+                help="`else` stands below the body of an `if`, as deep as the `if`",
+            )
         return s.Line(
             label, sources, flow, None if key is None else self.text(key), None, None, body, self._head(span),
             key_span=None if key is None else self.span(key),
         )
+
+    def _no_body(self, flow: s.Expr, shape: s.Shape) -> None:
+        """`residual: relu` and `head: linear(3)` read like a promised shape, and are meant as a body."""
+        head = flow.func if isinstance(flow, s.Call) else flow
+        container = isinstance(head, s.Name) and head.name in CONTAINERS
+        called = any(
+            isinstance(a, s.NameDim) and isinstance(b, s.GroupDim) and a.span.end == b.span.start
+            for a, b in pairwise(shape.dims)
+        )
+        if container or called:
+            header = self.source.text[flow.span.start : flow.span.end]
+            raise fail(
+                "A005", "a body starts on its own line", shape.span,
+                help=f"put `{shape.span.text}` on the next line, 4 spaces deeper than `{header}:`",
+            )
 
     def _flow(self, flow: Any) -> tuple[tuple[s.Expr, ...] | None, s.Expr]:
         if isinstance(flow, _Arrow):
@@ -414,7 +511,8 @@ class _Converter:
             if not isinstance(name, s.Name | s.Made | s.Item):
                 raise fail(
                     "A014", "only names stand left of `=`", name.span,
-                    help="`name = op(...)`, or several names for several results: `q, k, v = split(3)`",
+                    help="a name is given without `self.`" if name.span.text.startswith("self.") else
+                    "`name = op(...)`, or several names for several results: `q, k, v = split(3)`",
                 )
         return s.Label(c[0], False, span)
 
@@ -478,7 +576,7 @@ class _Converter:
     def on_dim_group(self, c: list[Any], span: Span) -> s.GroupDim:
         segments = tuple(x for x in c if isinstance(x, tuple))
         signs: list[Any] = []
-        for before, item in zip(c, c[1:], strict=False):
+        for before, item in pairwise(c):
             if isinstance(item, tuple):
                 signs.append("-" if isinstance(before, Token) else "+")
         return s.GroupDim(segments, tuple(signs), span)
@@ -627,6 +725,11 @@ class _Converter:
 
     def on_compare(self, c: list[Any], span: Span) -> s.Compare:
         left, right = self.expr(c[0]), self.expr(c[2])
+        if isinstance(left, s.Compare) and ")" not in self.source.text[left.span.end : c[1].start_pos]:
+            raise fail(
+                "A025", "comparisons do not chain", span,
+                help=f"write `{left.span.text} and {left.right.span.text} {c[1]} {right.span.text}`",
+            )
         op = cast(s.CompareOp, str(c[1]))
         made: s.Compare = self._checked(s.Compare(op, left, right, span, depth=1 + max(left.depth, right.depth)))
         return made
