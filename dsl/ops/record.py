@@ -29,7 +29,7 @@ number that fills the weight. How each is drawn stands in `compiler/initialise.p
 
 
 class Size(tuple[int, ...]):
-    """A window, kernel or stride per axis: `7` is `Size((7,))` and means 7 along every axis; `3x5` is `Size((3, 5))`."""
+    """A window, kernel or stride per axis: `7` is `Size((7,))`, 7 along every axis; `3x5` is `Size((3, 5))`."""
 
     __slots__ = ()
 
@@ -67,7 +67,7 @@ Sampling: TypeAlias = Literal["nearest", "bilinear", "bicubic"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A setting that names a node for its segment or its shape and reads no data from it: `take(cls_token)`, `like=x`."""
+    """A setting that names a node for its segment or shape and reads no data from it: `take(cls_token)`, `like=x`."""
 
     node: str
     tensor: Tensor
@@ -78,7 +78,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter or buffer of a primitive. `name` is its last key part; "" means that the node's key is its key."""
+    """A parameter or buffer of a primitive. `name` is its last key part; "" means that the node's key is its key.
+
+    `std` is the standard deviation that `init` "normal" and "trunc_normal" draw with.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -86,6 +89,7 @@ class Weight:
     buffer: bool = False
     trainable: bool = True
     dtype: DType = "float"
+    std: float = 0.02
 
 
 class Mismatch(Exception):
@@ -173,7 +177,7 @@ class Primitive(BaseModel):
         return ()
 
     def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
-        """Multiply-adds of one run: convolutions, linears and the products of attention; not look-ups, norms or pools."""
+        """Multiply-adds of one run: convolutions, linears, products of attention; not look-ups, norms or pools."""
         return 0
 
     def vanishes(self) -> bool:

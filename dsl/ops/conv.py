@@ -1,0 +1,221 @@
+"""Convolutions and what is made of them: on images of one, two or three axes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import ClassVar, Literal
+
+from ogive.dsl.dims import Dim
+from ogive.dsl.ops.plane import area, expect_image, laid, slid, tokens_of
+from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Size, Weight
+from ogive.dsl.ops.settings import (
+    STD,
+    Border,
+    Count,
+    Filling,
+    Padding,
+    Positive,
+    Window,
+    bias_init,
+    divisors,
+    each,
+    floats,
+)
+from ogive.dsl.types import Tensor
+
+__all__ = ["Conv", "Patchify", "TransposeConv", "paddings"]
+
+ONE = Size((1,))
+NONE = Size((0,))
+
+
+def paddings(pad: Size | str | None, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The padding of each axis, None for "same": by default half an odd kernel, nothing beside an even one."""
+    if pad == "same":
+        return None
+    if isinstance(pad, Size):
+        return each(pad, len(kernel), "pad")
+    return tuple((k - 1) // 2 * d if k % 2 else 0 for k, d in zip(kernel, dilation, strict=True))
+
+
+def _grouped(op: str, width: Dim, out: int, groups: int) -> None:
+    if isinstance(width, int) and width % groups:
+        raise Mismatch(
+            f"{width} channels do not divide into {groups} groups", setting="groups", input=0, code="A203",
+            help=f"groups that divide {width}: {divisors(width)}",
+        )
+    if out % groups:
+        raise Mismatch(
+            f"`{op}` makes {out} channels, which do not divide into {groups} groups", setting="out", code="A203",
+            help=f"groups that divide {out}: {divisors(out)}",
+        )
+
+
+class Conv(Primitive):
+    """A convolution; grouped, dilated, strided. 1-D, 2-D or 3-D, as the input is.
+
+    Shapes: `B C H W` -> `B out h w`, h = floor((H + 2*pad - dilation*(k - 1) - 1) / stride) + 1 on each axis.
+    Padding: by default `(k - 1) // 2 * dilation` beside an odd kernel, 0 beside an even one; numbers are explicit;
+    "same" is TensorFlow's, h = ceil(H / stride) with the odd pixel at bottom and right.
+    Weights: weight [out, C / groups, k..], bias [out].
+    """
+
+    op: ClassVar[str] = "conv"
+    family: ClassVar[Family] = "conv"
+    given: ClassVar[frozenset[str]] = frozenset({"weight", "bias"})
+
+    out: Count
+    size: Window = Size((3, 3))
+    stride: Window = ONE
+    pad: Padding = None
+    dilation: Window = ONE
+    groups: Count = 1
+    bias: bool = True
+    pad_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    init: Filling = "torch"
+    std: Positive = STD
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        sizes = expect_image(x, "conv")
+        floats(x, "conv")
+        _grouped("conv", x.shape[1], self.out, self.groups)
+        kernel, stride, dilation = self.windows(len(sizes))
+        pad = paddings(self.pad, kernel, dilation)
+        if pad is not None and self.pad_mode in ("reflect", "circular"):
+            room = 0 if self.pad_mode == "circular" else 1
+            for n, p in zip(sizes, pad, strict=True):
+                if isinstance(n, int) and p > n - room:
+                    raise Mismatch(
+                        f'pad_mode="{self.pad_mode}" takes {p} positions from an axis of {n}', setting="pad", input=0,
+                        help=f"a padding of at most {n - room}",
+                    )
+        return (laid(x, slid("conv", sizes, kernel, stride, pad, dilation), at.node, self.out),)
+
+    def windows(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Kernel, stride and dilation along each axis."""
+        kernel = each(self.size, rank, "size")
+        return kernel, each(self.stride, rank, "stride"), each(self.dilation, rank, "dilation")
+
+    def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
+        kernel = each(self.size, inputs[0].rank - 2, "size")
+        width = at.number(inputs[0].shape[1], "the number of channels that `conv` sees")
+        weight = Weight("weight", (self.out, width // self.groups, *kernel), self.init, std=self.std)
+        return (weight, Weight("bias", (self.out,), bias_init(self.init))) if self.bias else (weight,)
+
+    def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
+        kernel = each(self.size, inputs[0].rank - 2, "size")
+        return area(outputs[0].shape) * (inputs[0].shape[1] // self.groups) * prod(kernel)
+
+
+class TransposeConv(Primitive):
+    """A transpose convolution: every input position adds its filter to the output, overlaps are summed.
+
+    Shapes: `B C H W` -> `B out h w`, h = (H - 1)*stride - 2*pad + dilation*(k - 1) + output_pad + 1.
+    Weights: weight [C, out / groups, k..], bias [out].
+    """
+
+    op: ClassVar[str] = "transpose_conv"
+    family: ClassVar[Family] = "conv"
+    given: ClassVar[frozenset[str]] = frozenset({"weight", "bias"})
+
+    out: Count
+    size: Window
+    stride: Window = ONE
+    pad: Border = NONE
+    output_pad: Border = NONE
+    dilation: Window = ONE
+    groups: Count = 1
+    bias: bool = True
+    init: Filling = "torch"
+    std: Positive = STD
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        sizes = expect_image(x, "transpose_conv")
+        floats(x, "transpose_conv")
+        _grouped("transpose_conv", x.shape[1], self.out, self.groups)
+        out: list[Dim] = []
+        for n, k, s, p, more, d in zip(sizes, *self.windows(len(sizes)), strict=True):
+            if more >= max(s, d):
+                raise Mismatch(
+                    f"output_pad {more} is not below the stride {s}", setting="output_pad",
+                    help=f"a number from 0 to {max(s, d) - 1}",
+                )
+            size = (n - 1) * s - 2 * p + d * (k - 1) + more + 1
+            if isinstance(size, int) and size < 1:
+                raise Mismatch(f"nothing is left of an axis of {n} with a padding of {p}", setting="pad", input=0)
+            out.append(size)
+        return (laid(x, tuple(out), at.node, self.out),)
+
+    def windows(self, rank: int) -> tuple[tuple[int, ...], ...]:
+        """Kernel, stride, padding, output padding and dilation along each axis."""
+        names = ("size", "stride", "pad", "output_pad", "dilation")
+        return tuple(each(getattr(self, name), rank, name) for name in names)
+
+    def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
+        kernel = each(self.size, inputs[0].rank - 2, "size")
+        width = at.number(inputs[0].shape[1], "the number of channels that `transpose_conv` sees")
+        weight = Weight("weight", (width, self.out // self.groups, *kernel), self.init, std=self.std)
+        return (weight, Weight("bias", (self.out,), bias_init(self.init))) if self.bias else (weight,)
+
+    def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
+        kernel = each(self.size, inputs[0].rank - 2, "size")
+        return area(inputs[0].shape) * (self.out // self.groups) * prod(kernel)
+
+
+class Patchify(Primitive):
+    """Cuts an image into patches and maps each to a token: a convolution whose answer is tokens with a grid.
+
+    Shapes: `B C H W` -> `B (h w) out`, h = floor((H + 2*pad - k) / stride) + 1; the stride is the size unless given.
+    Weights: proj.weight [out, C, k..], proj.bias [out], and those of `norm` under norm. (ViT, Dosovitskiy et al. 2021.)
+    """
+
+    op: ClassVar[str] = "patchify"
+    family: ClassVar[Family] = "embedding"
+
+    out: Count
+    size: Window
+    stride: Window | None = None
+    pad: Border = NONE
+    norm: Primitive | None = None
+    bias: bool = True
+    init: Filling = "torch"
+    std: Positive = STD
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        sizes = expect_image(x, "patchify")
+        floats(x, "patchify")
+        rank = len(sizes)
+        stride = self.size if self.stride is None else self.stride
+        windows = each(self.size, rank, "size"), each(stride, rank, "stride"), each(self.pad, rank, "pad")
+        grid = slid("patchify", sizes, *windows, (1,) * rank)
+        made = tokens_of(x.axes[0], grid, self.out, at.node)
+        if self.normed is None:
+            return (made,)
+        if self.normed.family != "norm":
+            raise Mismatch(f"`norm` takes a norm; `{self.normed.op}` is none", setting="norm", help="norm=layernorm")
+        return self.normed.shape(at, made)
+
+    @property
+    def normed(self) -> Primitive | None:
+        """The norm behind the projection, None where it is the identity."""
+        return None if self.norm is None or self.norm.vanishes() else self.norm
+
+    def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
+        x = inputs[0]
+        kernel = each(self.size, x.rank - 2, "size")
+        width = at.number(x.shape[1], "the number of channels that `patchify` sees")
+        own = [Weight("proj.weight", (self.out, width, *kernel), self.init, std=self.std)]
+        if self.bias:
+            own.append(Weight("proj.bias", (self.out,), bias_init(self.init)))
+        if self.normed is not None:
+            made = tokens_of(x.axes[0], (1,) * (x.rank - 2), self.out, at.node)
+            own += [replace(weight, name=f"norm.{weight.name}") for weight in self.normed.weights(at, made)]
+        return tuple(own)
+
+    def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
+        kernel = each(self.size, inputs[0].rank - 2, "size")
+        return area(outputs[0].shape) * inputs[0].shape[1] * prod(kernel)
