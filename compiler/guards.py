@@ -49,7 +49,8 @@ class Contract:
         """
         names = [x.name for x in self.inputs]
         given = dict(zip(names, args, strict=False))
-        extra = [*(["one more"] if len(args) > len(names) else []), *(k for k in kwargs if k not in names or k in given)]
+        extra = ["one more"] if len(args) > len(names) else []
+        extra += [f"`{k}`" for k in kwargs if k not in names or k in given]
         given.update(kwargs)
         missing = [name for name in names if name not in given]
         if not missing and not extra:
@@ -89,7 +90,7 @@ class Contract:
                 help = "resize the input, or compile the network with another size where it takes one"
             raise fail(
                 "A705", f"input `{input.name}` has {size} at axis {axis} ({input.roles[axis]}), expected {text}",
-                input.span, label=f"`{input.text}`", notes=(f"given: {_sizes(shape)}",), help=help,
+                input.span, notes=(f"given: {_sizes(shape)}",), help=help,
             )
 
 
@@ -108,20 +109,18 @@ def contract(graph: Graph, names: Sequence[str]) -> Contract:
 
 def _check_kind(input: Input, x: object) -> None:
     if not isinstance(x, torch.Tensor):
-        raise fail(
-            "A702", f"input `{input.name}` must be a tensor, got {type(x).__name__}", input.span, label=f"`{input.text}`"
-        )
+        raise fail("A702", f"input `{input.name}` must be a tensor, got {type(x).__name__}", input.span)
     if x.dim() != len(input.shape):
         raise fail(
             "A703", f"input `{input.name}` has {x.dim()} axes, expected {len(input.shape)}: {input.text}", input.span,
-            label=f"`{input.text}`", notes=(f"given: {_sizes(x.shape)}",),
+            notes=(f"given: {_sizes(x.shape)}",),
             help="a batch of one is x[None]" if x.dim() == len(input.shape) - 1 else None,
         )
     if input.dtype != _kind(x.dtype):
         help = "ids must be integers: x.long()" if input.dtype == "int" else None
         raise fail(
             "A704", f"input `{input.name}` is of {str(x.dtype).removeprefix('torch.')}, expected {input.dtype}",
-            input.span, label=f"`{input.text}`", help=help,
+            input.span, help=help,
         )
 
 
@@ -145,8 +144,8 @@ def _broken(guard: Guard, sizes: Mapping[str, int]) -> ArchError:
     names = sorted(symbols(condition.left) | symbols(condition.right))
     facts = ", ".join(f"{name} = {sizes[name]}" for name in names)
     if condition.kind == "divisible":
-        right = evaluate(condition.right, sizes)
-        rest = f"{evaluate(condition.left, sizes)} % {right} = {evaluate(condition.left, sizes) % right if right else '?'}"
+        left, right = evaluate(condition.left, sizes), evaluate(condition.right, sizes)
+        rest = f"{left} % {right} = {left % right if right else 'undefined'}"
     else:
         rest = f"{evaluate(condition.left, sizes)} and {evaluate(condition.right, sizes)}"
     return fail(

@@ -7,7 +7,7 @@ one generator: `torch.manual_seed` before `ogive.compile` gives the same weights
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -16,8 +16,7 @@ from torch import Tensor
 from ogive.compiler.module import Network
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph, Node, Parameter
-from ogive.dsl.ops.record import Weight
-from ogive.dsl.types import Role
+from ogive.dsl.ops.record import Size, Weight
 
 __all__ = ["INITS", "initialise"]
 
@@ -60,17 +59,18 @@ def _torch(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | N
         if padding is not None:
             x[padding].zero_()
         return
-    fan_in = _fan_in(weight.shape if len(weight.shape) > 1 else _beside(weight, node))
+    shape = weight.shape if len(weight.shape) > 1 else _beside(weight, node)
+    fan_in = shape[0] if getattr(node.primitive, "transposed", False) else math.prod(shape[1:])
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     x.uniform_(-bound, bound, generator=generator)
 
 
 def _trunc_normal(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
-    """std 0.02, cut at -2 and 2 as timm's `trunc_normal_` does: 100 standard deviations away, so nothing is cut."""
-    if x.dim() == 1 and weight.name == "bias":
-        x.zero_()
+    """normal(0, std) cut at -2 and 2, as timm's `trunc_normal_` cuts: with a std of 0.02 there is nothing to cut."""
+    if weight.std <= 0.25:
+        x.normal_(0.0, weight.std, generator=generator)
     else:
-        x.normal_(0.0, 0.02, generator=generator)
+        torch.nn.init.trunc_normal_(x, 0.0, weight.std, -2.0, 2.0, generator=generator)
 
 
 def _kaiming(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
@@ -91,7 +91,7 @@ def _xavier(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | 
 
 
 def _normal(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
-    x.normal_(generator=generator)
+    x.normal_(0.0, weight.std, generator=generator)
 
 
 def _zeros(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
@@ -112,7 +112,7 @@ def _identity(x: Tensor, weight: Weight, node: Node, generator: torch.Generator 
 
 
 def _sincos(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
-    """MAE's fixed position table (He et al. 2021): half the channels for the column, half for the row; a prefix is 0."""
+    """MAE's fixed position table (He et al. 2021): half the channels for the column, half for the row; prefix 0."""
     rows, cols, prefix = _grid(weight, node)
     channels = weight.shape[-1]
     omega = 10000.0 ** -(torch.arange(channels // 4, dtype=torch.float64) / (channels // 4))
@@ -139,10 +139,6 @@ INITS: Final[dict[str, Draw]] = {
 """Every initialisation by its name in the language; a number fills the weight with itself."""
 
 
-def _fan_in(shape: Sequence[int]) -> int:
-    return math.prod(shape[1:])
-
-
 def _beside(weight: Weight, node: Node) -> tuple[int, ...]:
     """The shape of the matrix that a vector goes with: `bias` with `weight`, `bias_ih_l0` with `weight_ih_l0`."""
     partner = weight.name.replace("bias", "weight")
@@ -152,12 +148,10 @@ def _beside(weight: Weight, node: Node) -> tuple[int, ...]:
 
 
 def _grid(weight: Weight, node: Node) -> tuple[int, int, int]:
-    """Rows, columns and prefix of the tokens that a position table is added to; a square where that is not known."""
-    for tensor in node.outputs:
-        axis = tensor.axis(Role.POSITION)
-        if axis is not None and len(axis.grid) == 2:
-            rows, cols = axis.grid
-            if isinstance(rows, int) and isinstance(cols, int) and isinstance(axis.prefix, int):
-                return rows, cols, axis.prefix
+    """Rows, columns and prefix of a position table; a square behind a prefix where its op does not say."""
+    size = getattr(node.primitive, "size", None)
+    if isinstance(size, Size) and len(size) <= 2:
+        rows, cols = size.over(2)
+        return rows, cols, getattr(node.primitive, "prefix", 0)
     side = math.isqrt(weight.shape[-2])
     return side, side, weight.shape[-2] - side * side

@@ -30,7 +30,7 @@ _DTYPES = {"int": torch.int64, "bool": torch.bool}
 
 
 class Network(fx.GraphModule):
-    """A compiled network. In front of the graph, once per call, its inputs are checked; `forward` is the graph alone."""
+    """A compiled network. Its inputs are checked in front of the graph, once per call; `forward` is the graph alone."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not torch.compiler.is_compiling():
@@ -52,21 +52,24 @@ class Network(fx.GraphModule):
             seen.add(tuple([(x.shape, x.dtype) for x in values]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
-        left = {"_graph": None, "_seen": None, "_features": None}
-        state = {k: v for k, v in self.__dict__.items() if k not in left}
-        made.__dict__.update(copy.deepcopy(state, memo))
-        type(made).__name__ = type(self).__name__
-        made.graph = copy.deepcopy(self._graph, memo)
-        return made
+        state = {k: v for k, v in self.__dict__.items() if k not in _LEFT}
+        return _remade(type(self), self, copy.deepcopy(state, memo), copy.deepcopy(self._graph, memo))
 
     def __copy__(self) -> Network:
-        made = type(self).__new__(type(self))
-        made.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_features"})
-        type(made).__name__ = type(self).__name__
-        made.graph = copy.copy(self._graph) if not isinstance(self._graph, fx.Graph) else copy.deepcopy(self._graph)
-        return made
+        return _remade(type(self), self, dict(self.__dict__), copy.deepcopy(self._graph))
+
+
+_LEFT = frozenset({"_graph", "_seen", "_features"})
+"""What a copy does not take along: the graph is copied by itself, the others are memories."""
+
+
+def _remade(kind: type[Any], like: Network, state: dict[str, Any], graph: fx.Graph) -> Any:
+    """A module of class `kind` with this state; fx makes a class of its own for each."""
+    made = kind.__new__(kind)
+    made.__dict__.update({k: v for k, v in state.items() if k not in _LEFT})
+    type(made).__name__ = type(like).__name__
+    made.graph = graph
+    return made
 
 
 def assemble(graph: Graph, emit: Emit) -> Network:
@@ -160,7 +163,7 @@ def _hold_keys(module: nn.Module, graph: Graph) -> None:
     """The keys of the module are those of the language; anything else is a lowering's mistake."""
     found, wanted = set(module.state_dict(keep_vars=True)), set(graph.parameters)
     if found != wanted:
-        raise TypeError(f"keys that only the module has: {sorted(found - wanted)}, that it lacks: {sorted(wanted - found)}")
+        raise TypeError(f"keys of the module alone: {sorted(found - wanted)}, missing: {sorted(wanted - found)}")
 
 
 def _in_order(module: nn.Module, state: dict[str, Any], prefix: str, local: Any) -> None:
