@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any
 
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.parse import parse, tokens
 from ogive.dsl.source import Source
 
@@ -72,8 +73,13 @@ def format_text(source: Source) -> str:
     for run in _runs(statements):
         _align(run)
     text = "".join(f"{line}\n" for line in _margins(_lines(statements))).lstrip("\n")
-    if not _same(tree, parse(Source(source.name, text))):
-        raise AssertionError(f"formatting changes what {source.name} says; please report it")
+    fault = AssertionError(f"formatting changes what {source.name} says; please report it")
+    try:
+        again = parse(Source(source.name, text))
+    except ArchError as error:
+        raise fault from error
+    if not _same(tree, again):
+        raise fault
     return text
 
 

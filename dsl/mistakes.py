@@ -314,7 +314,7 @@ def _foreign(p: Place) -> Found | None:
     """An operator of another language, where the parser stopped in its middle or at its only character."""
     for bad, good in FOREIGN.items():
         begin = p.at - len(bad) + 1 if bad not in ("is", "===") else p.at - len(bad) + len(p.text)
-        stands = p.source.text[max(begin, 0) : max(begin, 0) + len(bad)] == bad
+        stands = begin >= p.start and p.source.text[begin : begin + len(bad)] == bad
         whole = p.text == bad or (bad != "is" and p.text and bad.endswith(p.text))
         if bad == "-->" and p.kind == "ARROW":
             begin, stands, whole = p.at - 1, p.source.text[p.at - 1 : p.at + 2] == bad, True

@@ -126,7 +126,7 @@ def _screen(source: Source) -> None:
 
 # ---------------------------------------------------------------------------------------------- going on after an error
 TRIES = 10  # mended lines of one definition
-FOLLOWS = {"A006", "A007", "A012", "A021"}  # what a mended line may cause below it
+FOLLOWS = {"A006", "A012", "A021"}  # what a mended line may cause below it
 
 
 def syntax_errors(source: Source) -> list[Diagnostic]:
@@ -196,7 +196,7 @@ def _mend(lines: list[str], mistake: Diagnostic) -> bool:
         return False
     if not any(map(_written, lines[at + 1 : end])):
         lines[at] = ""
-    elif word and word[1] in ("presets", "expect"):
+    elif mistake.code == "A012" or (word and word[1] in ("presets", "expect")):
         lines[at:end] = [""] * (end - at)
     else:
         headers = {"if": "if a:", "elif": "elif a:", "else": "else:", "pattern": "pattern a:"}
