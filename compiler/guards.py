@@ -9,8 +9,10 @@ from typing import Any
 import torch
 import torch.fx as fx
 
+from ogive.dsl.conditions import Condition
 from ogive.dsl.diagnostics import ArchError, fail
-from ogive.dsl.dims import Condition, Dim, evaluate, show, symbols
+from ogive.dsl.dims import Dim, evaluate, symbols
+from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Graph, Guard
 from ogive.dsl.source import Span
 from ogive.dsl.types import DType

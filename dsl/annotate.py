@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
+from ogive.dsl.conditions import Condition, Contradiction, Inexact
 from ogive.dsl.diagnostics import fail
-from ogive.dsl.dims import Condition, Contradiction, Dim, Inexact, Poly, ceil_div, divide, show, symbol
+from ogive.dsl.dims import Dim, Poly, ceil_div, divide, symbol
+from ogive.dsl.dims_text import show
 from ogive.dsl.evaluate import Evaluator
 from ogive.dsl.later import later
 from ogive.dsl.source import Span

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from ogive.dsl import limits
 from ogive.dsl.annotate import Annotator
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
-from ogive.dsl.dims import Poly, TooLarge, show
+from ogive.dsl.dims import Poly, TooLarge
+from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Size, Weight

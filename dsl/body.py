@@ -9,9 +9,10 @@ from typing import Any
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.apply import Naming
+from ogive.dsl.conditions import Condition, Contradiction
 from ogive.dsl.diagnostics import ArchError, Label, fail, nearest
-from ogive.dsl.dims import Condition, Contradiction, Facts
 from ogive.dsl.evaluate import PoisonedName
+from ogive.dsl.facts import Facts
 from ogive.dsl.later import later
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names

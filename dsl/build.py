@@ -9,8 +9,8 @@ from typing import Any
 from ogive.dsl import syntax as s
 from ogive.dsl.body import Bodies
 from ogive.dsl.diagnostics import ArchError, fail, offer
-from ogive.dsl.dims import Facts
 from ogive.dsl.evaluate import PoisonedName
+from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Graph, Node
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.names import Keys, Names, check_key

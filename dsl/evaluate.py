@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from ogive.dsl import syntax as s
+from ogive.dsl.conditions import Condition
 from ogive.dsl.diagnostics import fail, offer
-from ogive.dsl.dims import Condition, Poly, show
+from ogive.dsl.dims import Poly
+from ogive.dsl.dims_text import show
 from ogive.dsl.later import LATER_OPS, later
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, binary, call, is_number, negative

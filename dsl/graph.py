@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import networkx as nx
 
-from ogive.dsl.dims import Condition, Dim, evaluate, show
+from ogive.dsl.conditions import Condition
+from ogive.dsl.dims import Dim, evaluate
+from ogive.dsl.dims_text import show
 from ogive.dsl.ops.record import Primitive, Weight
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ogive.dsl import limits
+from ogive.dsl.conditions import Inexact
 from ogive.dsl.diagnostics import fail
-from ogive.dsl.dims import Inexact, Poly, TooLarge, ceil_div, divide, floor_div
+from ogive.dsl.dims import Poly, TooLarge, ceil_div, divide, floor_div
 from ogive.dsl.ops.record import Size
 from ogive.dsl.source import Span
 from ogive.dsl.values import describe

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from ogive.dsl.dims import Dim, show
+from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
 
 __all__ = ["Axis", "DType", "Role", "Segment", "Tensor", "image", "tokens", "vector"]
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ogive.dsl import limits
+from ogive.dsl.conditions import Condition, Contradiction, Inexact
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail
-from ogive.dsl.dims import Condition, Contradiction, Dim, Facts, Inexact, show
+from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
+from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Guard, Node, Parameter, Region, RegionKind
 from ogive.dsl.load import Unit
 from ogive.dsl.names import Keys, Names, check_key

@@ -13,7 +13,7 @@ import torch
 import torch.fx as fx
 from torch import nn
 
-from ogive.dsl.dims import Dim, Floor, Poly, _origin
+from ogive.dsl.dims import Dim, Floor, Poly, origin
 from ogive.dsl.graph import Edge, Graph, Node
 
 __all__ = ["Emit", "Lowering", "Lowerings", "Value", "lower"]
@@ -173,7 +173,7 @@ class Emit:
     def _atom(self, atom: str | Floor) -> Value:
         if isinstance(atom, Floor):
             return self._arithmetic(operator.floordiv, self.size(atom.num), self.size(atom.den))
-        base, over, shift = _origin(atom)
+        base, over, shift = origin(atom)
         if over > 1 or shift:  # a changed variable: H'4'1 stands for (H + 1)/4
             return self._arithmetic(operator.floordiv, self._shifted(self._atom(base), shift), over)
         if atom not in self._sizes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ogive.dsl.dims import Dim, show
+from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
 from ogive.dsl.ops.activation import AXES
 from ogive.dsl.ops.plane import is_image
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, channel_place

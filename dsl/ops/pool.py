@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ogive.dsl.dims import Dim, show
+from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
 from ogive.dsl.ops.conv import paddings
 from ogive.dsl.ops.plane import expect_image, is_image, laid, plane, slid
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, Size

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ogive.dsl.dims import show
+from ogive.dsl.dims_text import show
 from ogive.dsl.ops.plane import grid_axis
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Weight
 from ogive.dsl.ops.settings import STD, Count, Filling, Positive, Window, each, floats
