@@ -45,6 +45,7 @@ class Attend(Primitive):
         self._heads(q, v, len(inputs))
         _same(at, q.channels, k.channels, "channels of q and k", 1, "q and k are multiplied: project them to one width")
         _same(at, positions(k), positions(v), "positions of k and v", 2, "k and v come in pairs, from one sequence")
+        self._blind(q, k)
         for i, x in enumerate(inputs[1:], 1):
             if q.shape[0] != 1 and x.shape[0] != 1:
                 _same(at, q.shape[0], x.shape[0], "batches of q and " + "qkv"[i], i, None)
@@ -71,6 +72,16 @@ class Attend(Primitive):
         shares(q.channels or 0, self.heads, "heads", "heads", 0)
         if v is not q:
             shares(v.channels or 0, self.heads, "heads", "heads", sources - 1)
+
+    def _blind(self, q: Tensor, k: Tensor) -> None:
+        queries, keys = positions(q), positions(k)
+        if not (isinstance(self.over, Causal) and isinstance(queries, int) and isinstance(keys, int)):
+            return
+        if queries > keys:
+            raise Mismatch(
+                f"causal attention of {queries} queries over {keys} keys: the first {queries - keys} see none",
+                setting="over", input=0, help="the last query sees the last key; give as many keys as queries",
+            )
 
     def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
         q, k, v = self.qkv(inputs)

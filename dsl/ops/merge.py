@@ -116,6 +116,9 @@ class Arithmetic(Primitive):
     reverse: bool = False
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        for i, x in enumerate(inputs):
+            if x.dtype == "bool":
+                raise Mismatch(f"`{self.op}` works on numbers; here are elements `{x}`", input=i)
         if self.number is not None:
             if len(inputs) != 1:
                 raise Mismatch(f"`{self.op}` with a number takes one tensor, here are {len(inputs)}", setting="number")
