@@ -41,7 +41,8 @@ def test_every_code_is_explained_and_has_a_case():
 def test_no_internal_name_is_shown():
     internal = re.compile(rf"__ANON|\$END|\b({'|'.join(name for name in WORDS if name[0] != '$')})\b")
     for case in CASES:
-        assert not internal.search(case.words), case.path.name
+        words = re.sub(r"\([A-Z -]+, U\+[0-9A-F]+\)", "", case.words)  # the names of characters are in capitals as well
+        assert not internal.search(words), case.path.name
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u2067", "\x00", "\x1b", "\x85"])
