@@ -26,8 +26,8 @@ PAD_MODES = {"zeros": "constant"}
 
 
 @lowers("conv")
-def conv(emit: Emit, node: Node, x: Value) -> Value:
-    op, (t,) = settings(node, Conv), emit.types(node)
+def conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    op, t = settings(node, Conv), emit.types(node)[0]
     rank = t.rank - 2
     kernel, stride, dilation = op.windows(rank)
     pad = paddings(op.pad, kernel, dilation)
@@ -57,8 +57,8 @@ def same_padding(
 
 
 @lowers("transpose_conv")
-def transpose_conv(emit: Emit, node: Node, x: Value) -> Value:
-    op, (t,) = settings(node, TransposeConv), emit.types(node)
+def transpose_conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    op, t = settings(node, TransposeConv), emit.types(node)[0]
     rank = t.rank - 2
     kernel, stride, pad, more, dilation = op.windows(rank)
     if supplied(node):
@@ -72,7 +72,7 @@ def transpose_conv(emit: Emit, node: Node, x: Value) -> Value:
 @lowers("patchify")
 def patchify(emit: Emit, node: Node, x: Value) -> Value:
     """As timm's PatchEmbed: `proj`, then tokens, then `norm`."""
-    op, (t,) = settings(node, Patchify), emit.types(node)
+    op, t = settings(node, Patchify), emit.types(node)[0]
     rank = t.rank - 2
     kernel = each(op.size, rank, "size")
     stride = kernel if op.stride is None else each(op.stride, rank, "stride")

@@ -19,9 +19,9 @@ __all__ = ["embedding", "linear", "scale"]
 
 
 @lowers("linear")
-def linear(emit: Emit, node: Node, x: Value) -> Value:
+def linear(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
     """Along the last axis; images are turned and turned back."""
-    op, (t,) = settings(node, Linear), emit.types(node)
+    op, t = settings(node, Linear), emit.types(node)[0]
     x = channels_last(emit, x, t)
     if supplied(node):
         weight = emit.weight("weight")
@@ -36,7 +36,7 @@ def linear(emit: Emit, node: Node, x: Value) -> Value:
 
 
 @lowers("embedding")
-def embedding(emit: Emit, node: Node, ids: Value) -> Value:
+def embedding(emit: Emit, node: Node, ids: Value, *given: Value) -> Value:
     op = settings(node, Embedding)
     if supplied(node):
         return emit.call(F.embedding, ids, emit.weight("weight"), op.padding)

@@ -57,8 +57,8 @@ def _heads(emit: Emit, op: LayerNorm, t: Tensor, x: Value, back: bool = False) -
 
 
 @lowers("layernorm")
-def layernorm(emit: Emit, node: Node, x: Value) -> Value:
-    op, (t,) = settings(node, LayerNorm), emit.types(node)
+def layernorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    op, t = settings(node, LayerNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)
     width = (t.channels // op.per_head,)
@@ -68,8 +68,8 @@ def layernorm(emit: Emit, node: Node, x: Value) -> Value:
 
 
 @lowers("rmsnorm")
-def rmsnorm(emit: Emit, node: Node, x: Value) -> Value:
-    op, (t,) = settings(node, RMSNorm), emit.types(node)
+def rmsnorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    op, t = settings(node, RMSNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)
     y = emit.call(F.rms_norm, channels_last(emit, x, t), (t.channels,), emit.weight("weight"), op.eps)
@@ -77,8 +77,8 @@ def rmsnorm(emit: Emit, node: Node, x: Value) -> Value:
 
 
 @lowers("groupnorm")
-def groupnorm(emit: Emit, node: Node, x: Value) -> Value:
-    op, (t,) = settings(node, GroupNorm), emit.types(node)
+def groupnorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    op, t = settings(node, GroupNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)
     weights = emit.weight("weight"), emit.weight("bias")
