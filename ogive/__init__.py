@@ -1,1 +1,56 @@
-"""A small language for neural networks: checked without torch, compiled to torch.fx, drawn from the text."""
+"""A small language for neural networks: checked without torch, compiled to torch.fx, drawn from the text.
+
+```python
+import ogive
+
+net = ogive.load("vit", "ViT.S", depth=6)       # no torch yet: read, checked, counted
+print(net.parameter_count, net.macs())
+model = ogive.compile(net)                      # a torch.fx.GraphModule that trains
+ogive.draw(net, "vit.svg")
+```
+
+Names are looked up when they are asked for: `import ogive` costs nothing, and only what compiles brings torch in. What a
+user can get wrong ends in one `ArchError`, with place, cause and help.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ogive.checking import check
+    from ogive.compiler.features import features
+    from ogive.compiler.freeze import freeze
+    from ogive.compiler.picture import draw
+    from ogive.compiler.pipeline import compile
+    from ogive.dsl.diagnostics import ArchError
+    from ogive.network import load, loads
+
+__all__ = ["ArchError", "__version__", "check", "compile", "draw", "features", "freeze", "load", "loads"]
+
+__version__ = "0.1.0"
+
+_ROOMS: Final = {
+    "ArchError": "ogive.dsl.diagnostics",
+    "check": "ogive.checking",
+    "compile": "ogive.compiler.pipeline",
+    "draw": "ogive.compiler.picture",
+    "features": "ogive.compiler.features",
+    "freeze": "ogive.compiler.freeze",
+    "load": "ogive.network",
+    "loads": "ogive.network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOMS.get(name)
+    if room is None:
+        raise AttributeError(f"module 'ogive' has no attribute {name!r}", name=name, obj=import_module("ogive"))
+    value = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

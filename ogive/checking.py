@@ -1,0 +1,109 @@
+"""Checking files, folders and library names: a report each, nothing raised."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ogive.compiler.cost import macs
+from ogive.dsl import check as room
+from ogive.dsl.build import Built
+from ogive.dsl.claims import Claim
+from ogive.dsl.diagnostics import ArchError, Diagnostic
+from ogive.sources import arch_files, in_library, open_source
+
+__all__ = ["FileReport", "check", "reports"]
+
+
+@dataclass(frozen=True, eq=False)
+class FileReport:
+    """What checking one file found. `networks` are those that stand, by name; `mistakes` is all that is wrong."""
+
+    path: str
+    mistakes: tuple[Diagnostic, ...]
+    networks: dict[str, Built]
+    claims: tuple[Claim, ...] = ()
+    unreached: tuple[str, ...] = ()
+    """Networks that cannot be built without a setting: only their names were checked."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.mistakes
+
+    def render(self) -> str:
+        """The findings, each with its place, cause and help; "" when there are none."""
+        return ArchError(self.mistakes).render() if self.mistakes else ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "ok": self.ok,
+            "networks": [_network(name, built) for name, built in self.networks.items()],
+            "claims": [
+                {"network": c.network, "figure": c.figure, "printed": c.printed, "actual": c.actual, "holds": c.holds}
+                for c in self.claims
+            ],
+            "unreached": list(self.unreached),
+            "mistakes": [m.as_json() for m in self.mistakes],
+        }
+
+
+def check(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, claims: bool = True,
+    root: str | os.PathLike[str] | None = None,
+) -> list[FileReport]:
+    """Check files: syntax, names, every network at every preset, shapes, and the figures of `expect`.
+
+    Args:
+        paths: files, folders (every `.arch` below them) and bare names of library files; one alone will do.
+        claims: whether the published figures are held against the networks.
+        root: the folder that imports may not leave; by default the project that a file stands in.
+
+    Raises nothing: what cannot be read is a mistake in its report.
+    """
+    return list(reports([paths] if isinstance(paths, str | os.PathLike) else paths, claims, root))
+
+
+def reports(
+    paths: Iterable[str | os.PathLike[str]], claims: bool = True, root: str | os.PathLike[str] | None = None
+) -> Iterator[FileReport]:
+    """The reports of `check`, each as soon as it is there."""
+    for path in paths:
+        try:
+            files = _files(path)
+        except ArchError as error:
+            yield FileReport(str(path), error.diagnostics, {})
+            continue
+        for file in files:
+            yield _report(file, claims, root)
+
+
+def _files(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+    if path == "-" or in_library(path) or not isinstance(path, str | os.PathLike) or not Path(path).is_dir():
+        return [path]
+    return [*arch_files(Path(path))]
+
+
+def _report(file: str | os.PathLike[str], claims: bool, root: str | os.PathLike[str] | None) -> FileReport:
+    shown = "<stdin>" if file == "-" else os.fspath(file) if isinstance(file, str | os.PathLike) else repr(file)
+    try:
+        found = room.check(open_source(file, root), claims)
+    except ArchError as error:
+        return FileReport(shown, error.diagnostics, {})
+    return FileReport(shown, found.mistakes, found.built, tuple(found.claims), tuple(found.unreached))
+
+
+def _network(name: str, built: Built) -> dict[str, Any]:
+    graph = built.graph
+    try:
+        cost: int | None = macs(graph)
+    except ArchError:  # a size without a default
+        cost = None
+    return {
+        "name": name, "params": graph.parameter_count, "macs": cost, "nodes": len(graph),
+        "guards": [guard.condition.show() for guard in graph.guards],
+        "dropped": [{"node": node.id, "line": node.span.line} for node in built.dropped],
+    }
