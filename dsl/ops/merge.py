@@ -228,7 +228,7 @@ class Concat(Primitive):
             for j, (mine, theirs) in enumerate(zip(first.axes, other.axes, strict=True)):
                 if j == place or mine.size == theirs.size or (mine.role is Role.BATCH and theirs.size == 1):
                     continue
-                _agree(at, mine, theirs, inputs[i], inputs[k], k)
+                _agree(at, self.op, mine, theirs, inputs[i], inputs[k], k)
         total: Dim = 0
         for x in xs:
             total = total + x.shape[place]
@@ -277,14 +277,14 @@ def _widened(x: Tensor, wide: Tensor, input: int) -> Tensor:
     return Tensor(tuple(axes), x.dtype)
 
 
-def _agree(at: Site, mine: Axis, theirs: Axis, first: Tensor, other: Tensor, input: int) -> None:
+def _agree(at: Site, op: str, mine: Axis, theirs: Axis, first: Tensor, other: Tensor, input: int) -> None:
     word = mine.role.value
     if isinstance(mine.size, int) and isinstance(theirs.size, int):
         raise Mismatch(
-            f"`concat` of `{first}` and `{other}`: the {word} axes have {mine.size} and {theirs.size}", input=input,
+            f"`{op}` of `{first}` and `{other}`: the {word} axes have {mine.size} and {theirs.size}", input=input,
             help=_width_help(mine.role, mine.size, theirs.size),
         )
-    at.same(mine.size, theirs.size, f"the {word} axes of `{first}` and `{other}`, which `concat` joins")
+    at.same(mine.size, theirs.size, f"the {word} axes of `{first}` and `{other}`, which `{op}` joins")
 
 
 def _joined(xs: list[Tensor], place: int) -> tuple[Segment, ...]:
@@ -315,7 +315,7 @@ class Stack(Primitive):
                 )
             for mine, theirs in zip(first.axes, x.axes, strict=True):
                 if mine.size != theirs.size:
-                    _agree(at, mine, theirs, first, x, k)
+                    _agree(at, self.op, mine, theirs, first, x, k)
         return (tokens(first.shape[0], len(inputs), first.shape[1]).of(first.dtype),)
 
 
