@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ogive.dsl.dims import Dim, Poly, divide, symbol
+from ogive.dsl.dims import Dim, Poly, divide, symbol, symbols
 from ogive.dsl.graph import Edge, Given, Graph, Node, Parameter, Region
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Mismatch, Weight
@@ -97,7 +97,10 @@ def refused(op: str, *inputs: Tensor, **settings: Any) -> Mismatch:
 def graph_of(
     op: str, *inputs: Tensor, key: str = "made", given: dict[str, Tensor] | None = None, **settings: Any
 ) -> Graph:
-    """A network of one op: its inputs are x0, x1, ... and, named as they are, the weights that are supplied."""
+    """A network of one op: its inputs are x0, x1, ... and, named as they are, the weights that are supplied.
+
+    Sizes that no input shows, as of a grid, are those of a last input `sizes` that nothing reads.
+    """
     record = RECORDS[op](**settings)
     at = Spot()
     nodes = {f"x{i}": _input(f"x{i}", t) for i, t in enumerate(inputs)}
@@ -106,6 +109,9 @@ def graph_of(
     outputs = record.shape(at, *inputs)
     own = tuple(w for w in record.weights(at, *inputs) if w.name not in supplied)
     edges = tuple(Edge(id) for id in nodes)
+    hidden = sorted(set().union(*(symbols(n) for t in (*inputs, *outputs) for n in t.shape)) - set(_free(nodes)))
+    if hidden:
+        nodes["sizes"] = _input("sizes", rows(*((Role.OTHER, symbol(name)) for name in hidden)))
     nodes["made"] = Node(
         "made", op, "made", record, edges, outputs, 0, SPAN, key if own else "", own, supplied,
         record.macs(inputs, outputs),
@@ -131,8 +137,7 @@ def _free(nodes: dict[str, Node]) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
     for id, node in nodes.items():
         for i, size in enumerate(node.outputs[0].shape if node.primitive is None else ()):
-            if isinstance(size, Poly) and str(size).isidentifier():
-                found.setdefault(str(size), (id, i))
+            for name in symbols(size):
+                if size == symbol(name):
+                    found.setdefault(name, (id, i))
     return found
-
-
