@@ -90,6 +90,15 @@ def _xavier(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | 
         x.uniform_(-bound, bound, generator=generator)
 
 
+def _lecun(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
+    """normal with variance 1 / fan_in, cut at two deviations (LeCun et al. 1998), as Flax and timm do; biases zero."""
+    if x.dim() < 2:
+        x.zero_()
+    else:
+        std = math.sqrt(1 / math.prod(weight.shape[1:])) / 0.87962566103423978  # what cutting takes away
+        torch.nn.init.trunc_normal_(x, 0.0, std, -2 * std, 2 * std, generator=generator)
+
+
 def _normal(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
     x.normal_(0.0, weight.std, generator=generator)
 
@@ -130,6 +139,7 @@ INITS: Final[dict[str, Draw]] = {
     "trunc_normal": _trunc_normal,
     "kaiming": _kaiming,
     "xavier": _xavier,
+    "lecun": _lecun,
     "normal": _normal,
     "zeros": _zeros,
     "ones": _ones,

@@ -24,7 +24,7 @@ from ogive.compiler.lower.emit import Emit
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph, Parameter
 
-__all__ = ["Network", "allocate", "assemble"]
+__all__ = ["Network", "allocate", "assemble", "recast"]
 
 _DTYPES = {"int": torch.int64, "bool": torch.bool}
 
@@ -70,6 +70,11 @@ def _remade(kind: type[Any], like: Network, state: dict[str, Any], graph: fx.Gra
     type(made).__name__ = type(like).__name__
     made.graph = graph
     return made
+
+
+def recast(kind: type[Any], module: Network) -> Any:
+    """The same module, its weights shared, as another class of network."""
+    return _remade(kind, module, dict(module.__dict__), module.graph)
 
 
 def assemble(graph: Graph, emit: Emit) -> Network:

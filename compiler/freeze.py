@@ -1,0 +1,75 @@
+"""A second module for inference: the same numbers to float32 rounding, with less work."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Final
+
+from ogive.compiler.module import Network, recast
+from ogive.compiler.passes.bake_eval import bake_eval
+from ogive.compiler.passes.channels_last import channels_last
+from ogive.compiler.passes.fold_norm import fold_norm
+from ogive.compiler.passes.pack import pack
+from ogive.compiler.passes.reading import wipe
+from ogive.dsl.diagnostics import fail
+
+__all__ = ["PASSES", "Frozen", "freeze"]
+
+PASSES: Final[tuple[Callable[[Network], Network], ...]] = (bake_eval, fold_norm, channels_last, pack)
+"""In this order; each is valid in, valid out, and says in `meta["ogive"]["declined"]` where it did nothing."""
+
+
+class Frozen(Network):
+    """A network for inference alone. Its keys are its own: what was folded away has none."""
+
+    def train(self, mode: bool = True) -> Frozen:
+        """`train(False)` is fine; `train()` is refused.
+
+        Raises:
+            ArchError: A712, norms are folded and regularisation is taken out, so there is nothing that could train.
+        """
+        if mode:
+            raise fail(
+                "A712", f"`{self.meta['ogive']['network']}` is frozen and cannot train",
+                notes=("its norms are folded into convolutions, its dropout is gone, and it keeps no gradients",),
+                help="train the module it was frozen from, then freeze that again",
+            )
+        super().train(False)
+        return self
+
+
+def freeze(model: Network, *, debug: bool = False) -> Frozen:
+    """A second module for inference; `model` stays as it is.
+
+    Behaves as `model.eval()`: dropout and drop path are taken out, batch norms are folded into convolutions, the memory
+    layout is chosen, and on the processor in float32 linear maps and convolutions run on prepared weights together with
+    the activation or sum behind them. The state_dict has its own keys. What a pass left alone, and why, stands in
+    `meta["ogive"]["declined"]`.
+
+    Args:
+        debug: lint the fx graph after every pass.
+    """
+    if isinstance(model, Frozen):
+        return copy.deepcopy(model)
+    frozen: Any = recast(Frozen, copy.deepcopy(model))
+    frozen.train(False)
+    frozen.requires_grad_(False)
+    for rewrite in PASSES:
+        frozen = rewrite(frozen)
+        if debug:
+            frozen.graph.lint()
+    wipe(frozen)
+    _settle(frozen)
+    return frozen  # type: ignore[no-any-return]
+
+
+def _settle(frozen: Frozen) -> None:
+    """Bring `meta` in line with the graph that is left."""
+    about = frozen.meta["ogive"]
+    names = {node.name for node in frozen.graph.nodes}
+    results: dict[str, str] = about["results"]
+    gone = {path: "it is part of a larger kernel" for path, name in results.items() if name not in names}
+    about["lost"] = {**about.get("lost", {}), **gone}
+    about["results"] = {path: name for path, name in results.items() if name in names}
+    about["keys"] = list(frozen.state_dict())
