@@ -46,9 +46,12 @@ def max_pool(emit: Emit, node: Node, x: Value) -> Value | tuple[Value, ...]:
     if pad is None:
         pad = (0,) * rank
         image = emit.module(SamePad(kernel, stride, dilation, value=float("-inf")), image)
-    made = emit.call(MAX[rank], image, kernel, stride, pad, dilation, op.ceil, return_indices=op.indices)
+    both = op.indices or rank == 1  # torch.export cannot follow the sizes of max_pool1d alone
+    made = emit.call(MAX[rank], image, kernel, stride, pad, dilation, op.ceil, return_indices=both)
     if op.indices:
         return emit.call(operator.getitem, made, 0), emit.call(operator.getitem, made, 1)
+    if both:
+        made = emit.call(operator.getitem, made, 0)
     return from_grid(emit, made, x, t) if t.layout == "tokens" else made
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from fakes import B, H, M, N, W, graph_of, grid, ids, image, rows, tokens, vector
+from torch.export import Dim
 
 from ogive.compiler.pipeline import compile
-from ogive.dsl.dims import evaluate
+from ogive.dsl.dims import evaluate, symbols
 from ogive.dsl.graph import Graph
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Reference, Size
@@ -184,3 +185,18 @@ def test_one_graph_serves_all_sizes(case: Case) -> None:
 
 def test_every_record_has_a_case() -> None:
     assert {op for op, _, _ in CASES} == set(RECORDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [case for case in CASES if case[1]], ids=_name)
+def test_torch_exports_it_with_free_sizes(case: Case) -> None:
+    """No lowering fixes a size that the language leaves free."""
+    op, inputs, settings = case
+    graph = graph_of(op, *inputs, **_bools(settings))
+    types = [graph.nodes[id].outputs[0] for id in graph.inputs]
+    free = tuple({i: Dim.DYNAMIC for i, size in enumerate(t.shape) if symbols(size)} for t in types)
+    xs = tuple(data(t, VALUES) for t in types)
+    program = torch.export.export(compile(graph).eval(), xs, dynamic_shapes=free, strict=False)
+    placed = [n.meta["val"] for n in program.graph.nodes if n.op == "placeholder"][-len(xs) :]
+    for value, axes in zip(placed, free, strict=True):
+        assert not any(isinstance(value.shape[i], int) for i in axes)
