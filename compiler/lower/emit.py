@@ -15,6 +15,7 @@ from torch import nn
 
 from ogive.dsl.dims import Dim, Floor, Poly, origin
 from ogive.dsl.graph import Edge, Graph, Node
+from ogive.dsl.types import Tensor
 
 __all__ = ["Emit", "Lowering", "Lowerings", "Value", "lower"]
 
@@ -45,6 +46,7 @@ class Emit:
         self._about: dict[str, str] = {}
         self._weights: dict[str, Value] = {}
         self._sizes: dict[object, Value] = {}
+        self._texts: dict[tuple[Tensor, ...], str] = {}  # writing a size costs more than all else here
         self._shelf = _free_name("_ops", {key.split(".")[0] for key in graph.parameters})
         self._paths: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -128,9 +130,11 @@ class Emit:
     # -- inside
 
     def _at(self, node: Node) -> None:
-        shapes = ", ".join(map(str, node.outputs))
+        shape = self._texts.get(node.outputs)
+        if shape is None:
+            self._texts[node.outputs] = shape = ", ".join(map(str, node.outputs))
         self._node = node
-        self._about = {"op": node.op, "span": str(node.span), "node": node.id, "shape": shapes}
+        self._about = {"op": node.op, "span": str(node.span), "node": node.id, "shape": shape}
 
     def _new(self, op: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
         name = _identifier(target if op == "get_attr" else self.node.id)
