@@ -27,6 +27,7 @@ PAD_MODES = {"zeros": "constant"}
 
 @lowers("conv")
 def conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    """`pad="same"` pads in a step of its own where the two sides may differ."""
     op, t = settings(node, Conv), emit.types(node)[0]
     rank = t.rank - 2
     kernel, stride, dilation = op.windows(rank)
@@ -58,6 +59,7 @@ def same_padding(
 
 @lowers("transpose_conv")
 def transpose_conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    """By the number of axes, as `conv`."""
     op, t = settings(node, TransposeConv), emit.types(node)[0]
     rank = t.rank - 2
     kernel, stride, pad, more, dilation = op.windows(rank)

@@ -94,6 +94,7 @@ def drop_prefix(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("take")
 def take(emit: Emit, node: Node, x: Value) -> Value:
+    """One position is selected, several are a slice; a slice to the end names no size."""
     op, (t,) = settings(node, Take), emit.types(node)
     place = t.find(Role.POSITION)
     axis = t.axes[place]

@@ -37,6 +37,7 @@ def linear(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
 
 @lowers("embedding")
 def embedding(emit: Emit, node: Node, ids: Value, *given: Value) -> Value:
+    """The rows of the table at these ids."""
     op = settings(node, Embedding)
     if supplied(node):
         return emit.call(F.embedding, ids, emit.weight("weight"), op.padding)

@@ -54,6 +54,7 @@ def neg(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("concat")
 def concat(emit: Emit, node: Node, *xs: Value) -> Value:
+    """What lacks a batch is expanded to the result's, without a copy of its own."""
     op, made, types = settings(node, Concat), node.outputs[0], emit.types(node)
     _, place = op.laid(types)
     parts = []

@@ -58,6 +58,7 @@ def _heads(emit: Emit, op: LayerNorm, t: Tensor, x: Value, back: bool = False) -
 
 @lowers("layernorm")
 def layernorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    """Over the last axis, in groups of channels with `per_head`."""
     op, t = settings(node, LayerNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)
@@ -69,6 +70,7 @@ def layernorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
 
 @lowers("rmsnorm")
 def rmsnorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    """Over the last axis."""
     op, t = settings(node, RMSNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)
@@ -78,6 +80,7 @@ def rmsnorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
 
 @lowers("groupnorm")
 def groupnorm(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
+    """With the channels second, where torch wants them."""
     op, t = settings(node, GroupNorm), emit.types(node)[0]
     if not supplied(node):
         return normalised(emit, op, t, x)

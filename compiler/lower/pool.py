@@ -36,6 +36,7 @@ def _rank(t: Tensor) -> int:
 
 @lowers("max_pool")
 def max_pool(emit: Emit, node: Node, x: Value) -> Value | tuple[Value, ...]:
+    """Values, and places where the record asks for them; "same" pads with what no maximum sees."""
     op, (t,) = settings(node, MaxPool), emit.types(node)
     rank = _rank(t)
     image = to_grid(emit, x, t) if t.layout == "tokens" else x
@@ -57,6 +58,7 @@ def max_pool(emit: Emit, node: Node, x: Value) -> Value | tuple[Value, ...]:
 
 @lowers("avg_pool")
 def avg_pool(emit: Emit, node: Node, x: Value) -> Value:
+    """"same" divides by the positions that are not padding."""
     op, (t,) = settings(node, AvgPool), emit.types(node)
     rank = _rank(t)
     image = to_grid(emit, x, t) if t.layout == "tokens" else x
@@ -96,6 +98,7 @@ def adaptive_pool(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("upsample")
 def upsample(emit: Emit, node: Node, x: Value) -> Value:
+    """`like=` and `size=` name sizes, `by=` a factor."""
     op, (t,) = settings(node, Upsample), emit.types(node)
     rank = t.rank - 2
     if op.mode == "nails":

@@ -23,6 +23,7 @@ def learned(emit: Emit, node: Node) -> Value:
 
 @lowers("position")
 def position(emit: Emit, node: Node, x: Value) -> Value:
+    """`layout="grid"` keeps rows and columns apart in the state_dict alone."""
     weight = emit.weight("")
     if settings(node, Position).layout == "grid":
         weight = emit.method("flatten", weight, 1, -2)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ogive.dsl.dims import Dim
 from ogive.dsl.dims_text import show
-from ogive.dsl.ops.activation import AXES
+from ogive.dsl.ops.activation import axis_place
 from ogive.dsl.ops.plane import is_image
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, channel_place
 from ogive.dsl.ops.settings import Count, divisors
@@ -215,7 +215,7 @@ class Concat(Primitive):
     family: ClassVar[Family] = "merge"
     inputs: ClassVar[tuple[str, ...]] = ("*xs",)
 
-    axis: str | None = None
+    axis: str | int | None = None
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         xs, place = self.laid(inputs)
@@ -244,16 +244,14 @@ class Concat(Primitive):
         """
         wide = max(inputs, key=lambda x: x.rank)
         xs = [_widened(x, wide, k) for k, x in enumerate(inputs)]
-        role = Role.POSITION if wide.find(Role.CHANNEL) is None or wide.layout == "tokens" else Role.CHANNEL
-        if self.axis is None and wide.roles == (Role.POSITION, Role.CHANNEL):
-            role = Role.POSITION
         if self.axis is not None:
-            if self.axis not in AXES:
-                raise Mismatch(f"`concat` knows no axis `{self.axis}`", setting="axis", help='"C" or "N"')
-            role = AXES[self.axis]
-        place = wide.find(role)
+            return xs, axis_place(wide, self.axis, self.op)
+        sequence = wide.layout in ("tokens", "ids") or wide.roles == (Role.POSITION, Role.CHANNEL)
+        place = wide.find(Role.POSITION if sequence else Role.CHANNEL)
         if place is None:
-            raise Mismatch(f"`{wide}` has no {role.value} axis to join along", setting="axis", input=0)
+            raise Mismatch(
+                f"`concat` does not know along which axis to join `{wide}`", input=0, help='`axis=0`, or a letter'
+            )
         return xs, place
 
 

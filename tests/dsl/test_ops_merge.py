@@ -107,7 +107,8 @@ def test_mistakes_of_concat() -> None:
     assert "`take(..., keep=True)`" in str(refused("concat", tokens(B, N, 8), vector(B, 8)).help)
     assert "`to_tokens`" in str(refused("concat", tokens(B, N, 8), image(B, 8, H, W)).help)
     assert refused("concat", vector(B, 8), vector(B, 8), axis="N").setting == "axis"
-    assert refused("concat", vector(B, 8), vector(B, 8), axis="Q").help == '"C" or "N"'
+    assert refused("concat", vector(B, 8), vector(B, 8), axis="Q").help == "its axes: B, C"
+    assert "along which axis" in refused("concat", rows((Role.OTHER, 3))).title
     assert "two kinds" in refused("concat", ids(N), rows((Role.BATCH, B), (Role.POSITION, N))).title
     at = Spot()
     made("concat", image(B, 8, H, W), image(B, 8, H, N), at=at)
