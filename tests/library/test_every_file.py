@@ -1,0 +1,93 @@
+"""Every `.arch` of library/ and examples/ through everything: text, check, claims, drawing, running, training."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+import ogive
+from ogive.compiler.picture import to_svg
+from ogive.dsl.build import names_of
+from ogive.dsl.check import Report, check
+from ogive.dsl.dims import evaluate
+from ogive.dsl.format import format_text
+from ogive.dsl.load import load_file
+from ogive.dsl.parse import parse
+from ogive.dsl.source import Source
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*ROOT.glob("library/**/*.arch"), *ROOT.glob("examples/**/*.arch")])
+LARGE = {"ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16"}
+"""Built whole on the meta device only; tests/library/test_parity.py runs them against their references."""
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def report(path: Path) -> Report:
+    return check(load_file(path))
+
+
+NETWORKS = [(path, name) for path in FILES for name in names_of(load_file(path))]
+
+
+def test_there_are_files() -> None:
+    assert {"library/vit.arch", "library/std/timm.arch", "examples/01_digits.arch"} <= {short(f) for f in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_text(path: Path) -> None:
+    """Formatted as `ogive fmt` formats, which does not change what it says."""
+    text = path.read_text(encoding="utf-8")
+    assert format_text(Source(short(path), text)) == text
+    assert parse(Source("a", format_text(Source("b", text)))) == parse(Source("c", text))
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_check_and_claims(path: Path) -> None:
+    found = report(path)
+    assert found.ok, "\n".join(m.render() for m in found.mistakes)
+    assert all(claim.holds for claim in found.claims)
+    assert not found.unreached
+
+
+@pytest.mark.parametrize(("path", "name"), NETWORKS, ids=lambda x: x if isinstance(x, str) else short(x))
+def test_drawing(path: Path, name: str) -> None:
+    graph = report(path).built[name].graph
+    assert ET.fromstring(to_svg(graph)).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(("path", "name"), NETWORKS, ids=lambda x: x if isinstance(x, str) else short(x))
+def test_forward_and_backward(path: Path, name: str) -> None:
+    """The shapes that the checker promises come out, and every weight that is trained gets a gradient."""
+    network = ogive.load(str(path), name)
+    device = "meta" if name in LARGE else "cpu"
+    with torch.device(device):
+        module = ogive.compile(network).train()
+        sizes = {"B": 2, "H": 64, "W": 64}
+        inputs = [given(network.graph.nodes[i].outputs[0], sizes) for i in network.graph.inputs]
+        outputs = module(*inputs)
+    found = list(outputs.values()) if isinstance(outputs, dict) else [outputs] if torch.is_tensor(outputs) else outputs
+    for tensor, (_, edge) in zip(found, network.graph.outputs, strict=True):
+        assert tuple(tensor.shape) == tuple(evaluated(network.graph.tensor(edge).shape, sizes))
+    sum(t.square().mean() for t in found).backward()
+    for key, p in module.named_parameters():
+        assert p.grad is not None and p.grad.shape == p.shape, key
+        assert device == "meta" or torch.isfinite(p.grad).all(), key
+
+
+def given(tensor: object, sizes: dict[str, int]) -> torch.Tensor:
+    shape = evaluated(tensor.shape, sizes)  # type: ignore[attr-defined]
+    if tensor.dtype == "float":  # type: ignore[attr-defined]
+        return torch.randn(*shape)
+    return torch.zeros(*shape, dtype=torch.long)
+
+
+def evaluated(shape: tuple[object, ...], sizes: dict[str, int]) -> list[int]:
+    return [evaluate(n, sizes) for n in shape]  # type: ignore[arg-type]
