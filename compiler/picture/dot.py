@@ -1,0 +1,331 @@
+"""drawing -> DOT text, through the `graphviz` package. The same drawing gives the same text in every run.
+
+Whatever comes from a file is escaped here, once, at the place where it is put into a label: nothing of it is DOT, an
+HTML-like tag, an escape sequence or a control character any more. Names of nodes are made of plain letters.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final
+
+import graphviz
+
+from ogive.compiler.picture.model import Box, Drawing, Frame, Item, Link, Row
+from ogive.compiler.picture.style import FONT, LINES, SIZES, look
+from ogive.compiler.picture.words import amount
+
+__all__ = ["MOST_LABELS", "dot_text"]
+
+MOST_LABELS: Final = 1_000
+"""Above so many boxes the shapes are left off the arrows: each is a node for the layout, which takes minutes then."""
+
+LONGEST: Final = 120
+WIDTH: Final = 132
+
+
+def dot_text(drawing: Drawing) -> str:
+    """The DOT text of a drawing."""
+    return _Writer(drawing).text()
+
+
+class _Writer:
+    def __init__(self, drawing: Drawing) -> None:
+        self.drawing = drawing
+        self.names: dict[str, str] = {}
+        self.boxes = {box.id: box for box in drawing.boxes()}
+        self.vias: set[tuple[str, str]] = set()
+        """Skips that are drawn with the frame around them."""
+        self.labels = len(self.boxes) <= MOST_LABELS
+
+    def text(self) -> str:
+        drawing = self.drawing
+        page = graphviz.Digraph(_plain(drawing.name) or "network")
+        page.attr(
+            "graph", bgcolor="white", fontname=FONT, fontsize=str(SIZES["heading"]), compound="true", newrank="true",
+            nodesep="0.28", ranksep="0.26", splines="true", margin="0", pad="0.12", labelloc="t",
+            forcelabels="true", tooltip=_plain(drawing.name) or "network",
+        )
+        page.attr("node", fontname=FONT, fontsize=str(SIZES["text"]), shape="plain", margin="0")
+        page.attr(
+            "edge", fontname=FONT, fontsize=str(SIZES["small"]), fontcolor=LINES["label"], color=LINES["flow"],
+            arrowsize="0.55", penwidth="0.9",
+        )
+        if heading := self._heading():
+            page.attr("graph", label=heading)
+        for column in self._split():
+            if len(column) == len(drawing.items):
+                self._items(page, column)
+                continue
+            with page.subgraph(name=f"cluster_column_{self._name(column[0].id)}") as inner:
+                inner.attr(style="invis", label="", margin="4")
+                self._turn(inner, column)
+                self._items(inner, column)
+        self._arcs(page, drawing.items)
+        self._turns(page)
+        for pair in drawing.levels:
+            with page.subgraph(graph_attr={"rank": "same"}) as level:
+                for name in pair:
+                    level.node(self._name(name))
+        for link in drawing.links:
+            self._link(page, link)
+        return page.source
+
+    def _heading(self) -> str:
+        drawing = self.drawing
+        lines = []
+        if drawing.title:
+            count = f"<FONT COLOR=\"{LINES['faint']}\">  {amount(drawing.params)} parameters</FONT>" if drawing.params else ""
+            lines.append(f"<B>{_escaped(drawing.title)}</B>{count}")
+        if drawing.caption:
+            words = "<BR/>".join(_escaped(line) for line in _wrapped(drawing.caption))
+            lines.append(f"<FONT POINT-SIZE=\"{SIZES['text']:g}\">{words}</FONT>")
+        return f"<{'<BR/>'.join(lines)}<BR/> >" if lines else ""
+
+    # ------------------------------------------------------------------------------------------------ frames, boxes
+
+    def _items(self, page: Any, items: tuple[Item, ...], width: int = WIDTH) -> None:
+        for item in items:
+            if isinstance(item, Box):
+                self._box(page, item, width)
+                continue
+            with page.subgraph(name=f"cluster_{self._name(item.id)}") as inner:
+                inner.attr(**self._frame(item))
+                self._items(inner, item.items, _width(item))
+                self._arcs(inner, item.items)
+
+    def _frame(self, frame: Frame) -> dict[str, str]:
+        repeated = frame.count > 1
+        color = LINES["repeat"] if repeated else LINES["stage"] if frame.kind in ("stage", "scope") else LINES["frame"]
+        return {
+            "label": _html(self._title(frame)), "labeljust": "l", "fontname": FONT, "fontsize": str(SIZES["text"]),
+            "style": "rounded,filled" if frame.kind != "scope" else "rounded,filled,dashed",
+            "color": color, "penwidth": "1.6" if repeated else "0.9", "margin": "9",
+            "fillcolor": "#ffffff" if frame.kind == "stage" else LINES["frame_fill"], "id": _identity("frame", frame.id),
+            "tooltip": _plain(" ".join((frame.name, frame.title, frame.note)).strip()) or "frame",
+        }
+
+    def _title(self, frame: Frame) -> str:
+        """The block's name, and below it, small, its key and parameters; short lines, so that arrows pass beside."""
+        big, small = _lines(frame)
+        text = f"<B>{_escaped(big)}</B>"
+        return text + "".join(f'<BR ALIGN="LEFT"/>{_faint(_escaped(line))}' for line in small) + '<BR ALIGN="LEFT"/>'
+
+    def _box(self, page: Any, box: Box, width: int) -> None:
+        common = {"id": _identity("node", box.id), "tooltip": _plain(_hint(box)) or box.kind}
+        name = self._name(box.id)
+        if box.kind == "entry":
+            page.node(name, shape="point", width="0.05", color=LINES["flow"], label="", **common)
+        elif box.kind == "merge":
+            page.node(
+                name, label=_html(_escaped(box.symbol)), shape="circle", width="0.26", fixedsize="true",
+                fontsize=str(SIZES["symbol"]), style="filled", fillcolor=look("merge").fill,
+                color=look("merge").border, penwidth="1.1", **common,
+            )
+        elif box.kind in ("input", "output"):
+            page.node(
+                name, label=_html(f"<B>{_escaped(box.rows[0].name)}</B>"), shape="box", style="rounded,filled",
+                fillcolor=look("port").fill, color=look("port").border, margin="0.14,0.05", height="0.26",
+                penwidth="1.1", **common,
+            )
+        else:
+            page.node(name, label=_html(self._table(box, width)), **common)
+
+    def _table(self, box: Box, width: int) -> str:
+        cells = "".join(f"<TR><TD>{self._row(row, box, width)}</TD></TR>" for row in box.rows)
+        return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="1" CELLPADDING="0">{cells}</TABLE>'
+
+    def _row(self, row: Row, box: Box, width: int) -> str:
+        colors = look(row.family)
+        closed = box.kind == "closed"
+        size = SIZES["small"] if row.small else SIZES["text"]
+        words = [_faint(_escaped(row.name))] if row.name and row.name != row.op else []
+        words.append(_escaped(row.op) if row.small else f"<B>{_escaped(row.op)}</B>")
+        words += [_escaped(row.detail)] if row.detail else []
+        words += [_faint(_share(row.params, row.times))] if row.params else []
+        heads = box.heads if row is box.rows[0] else 0
+        span = f' COLSPAN="{max(heads, row.ports, 1)}"'
+        pad = 1 if row.small else 4 if closed else 3
+        lines = [_cells("h", heads, width, ("q", "k", "v"))] if heads else []
+        lines.append(f'<TR><TD{span} CELLPADDING="{pad}" WIDTH="{width}"><FONT POINT-SIZE="{size:g}" COLOR="{colors.text}">{"  ".join(words)}</FONT></TD></TR>')
+        if box.note:
+            lines += [f"<TR><TD>{_faint(_escaped(line))}</TD></TR>" for line in box.note.split("; ")]
+        lines += [_cells("t", row.ports, width, ())] if row.ports else []
+        return (
+            f'<TABLE STYLE="ROUNDED" BORDER="{2 if closed and row.detail else 1}" COLOR="{colors.border}" BGCOLOR="{colors.fill}" '
+            f'CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" WIDTH="{width}">{"".join(lines)}</TABLE>'
+        )
+
+    # -------------------------------------------------------------------------------------------------------- links
+
+    def _split(self) -> list[tuple[Item, ...]]:
+        """The items by column; all in one where there are no columns."""
+        found: list[list[Item]] = [[]]
+        for item in self.drawing.items:
+            if next(_boxes(item)).id in self.drawing.columns[1:]:
+                found.append([])
+            found[-1].append(item)
+        return [tuple(column) for column in found]
+
+    def _turn(self, page: Any, column: tuple[Item, ...]) -> None:
+        """Two points at the left of a column: there the line from the end of the column before goes up to its top."""
+        for right in self.drawing.columns[1:]:
+            if right in {box.id for item in column for box in _boxes(item)}:
+                link = next(link for link in self.drawing.links if link.target == right)
+                up, down = self._point(page, f"up {right}"), self._point(page, f"down {right}")
+                label = {"label": graphviz.escape(f" {_plain(link.label)} ")} if link.label and self.labels else {}
+                page.edge(up, down, arrowhead="none", weight="300", **label)
+
+    def _turns(self, page: Any) -> None:
+        tops = self.drawing.columns
+        with page.subgraph(graph_attr={"rank": "same"}) as rank:
+            for left, right in zip(tops, tops[1:], strict=False):
+                rank.edge(self._name(left), self._name(f"up {right}"), style="invis")
+                rank.edge(self._name(f"up {right}"), self._name(right))
+        for right in tops[1:]:
+            link = next(link for link in self.drawing.links if link.target == right)
+            with page.subgraph(graph_attr={"rank": "same"}) as rank:
+                rank.edge(self._name(link.source), self._name(f"down {right}"), arrowhead="none")
+
+    def _arcs(self, page: Any, items: tuple[Item, ...]) -> None:
+        """The skips between boxes of one frame, each led round by two points at its right."""
+        here = {item.id for item in items if isinstance(item, Box)}
+        skips = [x for x in self.drawing.links if x.kind == "skip" and x.source in here and x.target in here]
+        ends = [x.source for x in skips] + [x.target for x in skips]
+        for link in skips:
+            if ends.count(link.source) > 1 or ends.count(link.target) > 1 or link.target in self.drawing.rising:
+                continue
+            self.vias.add((link.source, link.target))
+            names = []
+            for end in (link.source, link.target):
+                with page.subgraph(graph_attr={"rank": "same"}) as rank:
+                    names.append(self._point(rank, f"{link.source} {link.target} {end}"))
+                    arrow = {"arrowhead": "none"} if end == link.source else {"dir": "back"}
+                    rank.edge(self._name(end), names[-1], weight="0", **arrow)
+            page.edge(*names, arrowhead="none", weight="50")
+
+    def _point(self, page: Any, wish: str) -> str:
+        """A bend of a line: a point without size."""
+        name = self._name(wish)
+        page.node(name, shape="point", width="0.012", height="0.012", color=LINES["skip"], label="")
+        return name
+
+    def _link(self, page: Any, link: Link) -> None:
+        source, target = self._name(link.source), self._name(link.target)
+        label = f" {_plain(link.label)} " if link.label and self.labels else ""
+        attrs = {"label": graphviz.escape(label)} if label else {}
+        if link.kind == "tie":
+            attrs |= {"style": "dashed", "color": LINES["tie"], "fontcolor": LINES["tie"], "dir": "none",
+                      "constraint": "false", "label": graphviz.escape(link.label)}
+            attrs |= {k: f"cluster_{self._name(v)}" for k, v in zip(("ltail", "lhead"), link.frames, strict=True) if v}
+            page.edge(source, target, **attrs)
+            return
+        rising = self.drawing.rising
+        if link.kind == "skip":
+            attrs |= {"weight": "0", "color": LINES["skip"]}
+            if (link.source, link.target) in self.drawing.levels:
+                page.edge(source, target, constraint="false", **attrs)
+            elif link.target in rising:
+                page.edge(f"{target}:e", f"{source}:e", dir="back", **attrs)
+            elif (link.source, link.target) not in self.vias:
+                page.edge(f"{source}:e", f"{target}:e", **attrs)
+            return
+        attrs["weight"] = "300"
+        if link.target in self.drawing.columns[1:]:
+            return
+        tail = f"{source}:t{link.tail}:s" if link.tail is not None else source
+        head = f"{target}:h{link.head}:n" if link.head is not None else target
+        if link.target in rising:
+            page.edge(head, tail, dir="back", **attrs)
+        else:
+            page.edge(tail, head, **attrs)
+
+    def _name(self, wish: str) -> str:
+        """A name of plain letters, the same for the same thing."""
+        if wish not in self.names:
+            plain = re.sub(r"[^A-Za-z0-9_]", "_", wish)[:LONGEST] or "_"
+            name, n, taken = f"n_{plain}", 1, set(self.names.values())
+            while name in taken:
+                n += 1
+                name = f"n_{plain}__{n}"
+            self.names[wish] = name
+        return self.names[wish]
+
+
+def _cells(letter: str, count: int, width: int, names: tuple[str, ...]) -> str:
+    """A row of thin cells for arrows to end at."""
+    cells = []
+    for i in range(count):
+        text = f'<FONT POINT-SIZE="7" COLOR="{LINES["faint"]}">{names[i]}</FONT>' if i < len(names) else ""
+        height = "" if text else ' HEIGHT="1"'
+        cells.append(f'<TD PORT="{letter}{i}" WIDTH="{width // count}"{height}>{text}</TD>')
+    return f'<TR>{"".join(cells)}</TR>'
+
+
+def _lines(frame: Frame) -> tuple[str, list[str]]:
+    """The title of a frame: its big line and its small ones."""
+    big = frame.title or frame.name
+    if frame.count > 1:
+        big += f"  ×{frame.count}"
+    second = [frame.name] if frame.title and frame.name else []
+    second += [_share(frame.params, frame.times)] if frame.params else []
+    small = [" · ".join(second)] if second else []
+    return big, small + (frame.note.split("; ") if frame.note else [])
+
+
+def _width(frame: Frame) -> int:
+    """How wide boxes are in a frame: so that an arrow in their middle misses the title at the left."""
+    big, small = _lines(frame)
+    longest = max([len(big) * 0.6 * SIZES["text"], *(len(line) * 0.53 * SIZES["small"] for line in small)])
+    return max(WIDTH, min(round(2 * longest) - 10, 2 * WIDTH))
+
+
+def _share(params: int, times: int) -> str:
+    """Parameters of one run: of a part that is drawn once for all, what each has of its own."""
+    return amount(params // times if params % times == 0 else params)
+
+
+def _boxes(item: Item) -> Iterator[Box]:
+    return iter((item,)) if isinstance(item, Box) else item.boxes()
+
+
+def _hint(box: Box) -> str:
+    return "; ".join(row.hint or row.op for row in box.rows)
+
+
+def _faint(text: str) -> str:
+    return f'<FONT POINT-SIZE="{SIZES["small"]:g}" COLOR="{LINES["faint"]}">{text}</FONT>' if text else ""
+
+
+def _html(text: str) -> str:
+    return f"<{text}>"
+
+
+def _identity(kind: str, name: str) -> str:
+    """The id of an element in the SVG."""
+    return kind + "-" + re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:LONGEST]
+
+
+def _escaped(text: str) -> str:
+    """Text for an HTML-like label. Backslashes are no escapes there; `&` of an entity is written out."""
+    return html.escape(_plain(text), quote=True)
+
+
+def _plain(text: str) -> str:
+    """One line of bounded length without control, bidirectional or unassigned characters."""
+    kept = "".join(" " if c in "\n\t" else c for c in text if c in "\n\t" or unicodedata.category(c)[0] != "C")
+    return kept if len(kept) <= LONGEST else kept[: LONGEST - 1] + "…"
+
+
+def _wrapped(text: str, width: int = 64) -> list[str]:
+    lines, line = [], ""
+    for word in _plain(text).split():
+        if line and len(line) + len(word) >= width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return [*lines, line]
