@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.conditions import Condition, Contradiction, Inexact
-from ogive.dsl.diagnostics import fail
-from ogive.dsl.dims import Dim, Poly, ceil_div, divide, symbol
+from ogive.dsl.diagnostics import ArchError, fail
+from ogive.dsl.dims import Dim, Poly, ceil_div, divide
 from ogive.dsl.dims_text import show
 from ogive.dsl.evaluate import Evaluator
 from ogive.dsl.later import later
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, DType, Role, Segment, Tensor
-from ogive.dsl.values import Bundle, Out, Poison, describe
+from ogive.dsl.values import POISON, Bundle, Out, Poison, Silent, describe, whole
 from ogive.dsl.work import Frame
 
-__all__ = ["Annotator"]
+__all__ = ["DTYPES", "Annotator", "Broken", "Unbound", "letters"]
 
-ROLES = {
-    2: (Role.BATCH, Role.CHANNEL),
-    3: (Role.BATCH, Role.POSITION, Role.CHANNEL),
-    4: (Role.BATCH, Role.CHANNEL, Role.ROW, Role.COL),
-    5: (Role.BATCH, Role.CHANNEL, Role.FRAME, Role.ROW, Role.COL),
-}
 DTYPES: dict[str | None, DType] = {None: "float", "float": "float", "int": "int", "bool": "bool"}
 
 
-class _Unbound(Exception):
+class Unbound(Exception):
     """A letter that has no size yet."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The promise does not hold: where, and what is true there."""
 
-    def __init__(self, span: Span, label: str) -> None:
+    def __init__(self, span: Span, label: str, help: str | None = None) -> None:
         self.span = span
         self.label = label
+        self.help = help
+
+
+def letters(shape: s.Shape) -> Iterator[s.NameDim | s.PinDim]:
+    """The names in a shape, from left to right: those that are new become sizes."""
+    todo: list[s.Dim] = list(reversed(shape.dims))
+    while todo:
+        dim = todo.pop()
+        match dim:
+            case s.NameDim():
+                yield dim
+            case s.PinDim():
+                yield dim
+                todo.append(dim.value)
+            case s.OpDim():
+                todo += [dim.right, dim.left]
+            case s.CeilDim():
+                todo.append(dim.value)
+            case s.GroupDim():
+                todo += [d for segment in reversed(dim.segments) for d in reversed(segment)]
 
 
 class Annotator(Evaluator):
@@ -46,7 +62,7 @@ class Annotator(Evaluator):
 
     # ------------------------------------------------------------------------------------ sizes
     def dim(self, dim: s.Dim, frame: Frame) -> Dim:
-        """The size that a dim stands for; `_Unbound` when a letter in it is new."""
+        """The size that a dim stands for; `Unbound` when a letter in it is new."""
         match dim:
             case s.NumberDim():
                 return dim.value
@@ -68,75 +84,87 @@ class Annotator(Evaluator):
     def _named(self, dim: s.NameDim, frame: Frame) -> Dim:
         entry = frame.names.find(dim.name)
         if entry is None:
-            raise _Unbound(dim.name)
-        value = entry.value
+            raise Unbound(dim.name)
+        return self._size_of(entry.value, f"`{dim.name}` is", dim.span)
+
+    def _size_of(self, value: object, what: str, span: Span) -> Dim:
         if isinstance(value, Poison):
-            raise _Silent
-        if isinstance(value, bool) or not isinstance(value, int | Poly):
-            if isinstance(value, float) and value.is_integer():
-                return int(value)
-            if len(value) == 1 if isinstance(value, tuple) else False:
-                return int(value[0])
-            raise fail("A202", f"`{dim.name}` is {describe(value)}, not a size", dim.span)
-        return value
+            raise Silent
+        if isinstance(value, Poly):
+            return value
+        number = whole(value)
+        if number is None:
+            hint = "a node names a segment of the positions: `(cls + h w)`" if isinstance(value, Bundle) else None
+            raise fail("A202", f"{what} {describe(value)}, not a size", span, help=hint)
+        return number
 
     def _listed(self, dim: s.ItemDim, frame: Frame) -> Dim:
         index: s.Expr = (
             s.Constant(dim.index, dim.span) if isinstance(dim.index, int) else s.Name(dim.index, dim.span)
         )
         value = self.value(s.Item(s.Name(dim.name, dim.span), index, dim.span), frame)
-        if isinstance(value, Poison):
-            raise _Silent
-        if isinstance(value, bool) or not isinstance(value, int | Poly):
-            raise fail("A202", f"this is {describe(value)}, not a size", dim.span)
-        return value
+        return self._size_of(value, "this is", dim.span)
 
     def _ceiling(self, dim: s.CeilDim, frame: Frame) -> Dim:
         inside = dim.value
-        if isinstance(inside, s.OpDim) and inside.op == "/":
-            return ceil_div(self.dim(inside.left, frame), self.dim(inside.right, frame))
-        return self.dim(inside, frame)
+        if not isinstance(inside, s.OpDim) or inside.op != "/":
+            return self.dim(inside, frame)
+        below = self.dim(inside.right, frame)
+        if below == 0:
+            raise fail("A206", "this size divides by 0", dim.span, notes=self.trail(frame))
+        return ceil_div(self.dim(inside.left, frame), below)
 
     def _pin(self, dim: s.PinDim, frame: Frame) -> Dim:
         value = self.dim(dim.value, frame)
         entry = frame.names.find(dim.name)
         if entry is None or entry.kind != "size":
             frame.names.bind(dim.name, value, dim.span, "size")
-        elif not self._agree(entry.value, value, frame, f"`{dim.name}`", dim.span):
-            raise _Broken(dim.span, f"`{dim.name}` is {show(entry.value)}")
+        elif isinstance(entry.value, Poison):
+            raise Silent
+        elif not self._agree(entry.value, value, frame, dim.span):
+            raise Broken(dim.span, f"`{dim.name}` is {show(entry.value)} already")
         return value
 
     def _operation(self, dim: s.OpDim, frame: Frame) -> Dim:
         left, right = self.dim(dim.left, frame), self.dim(dim.right, frame)
+        made: Dim
         match dim.op:
             case "+":
-                return left + right
+                made = left + right
             case "-":
-                return left - right
+                made = left - right
             case "*":
-                return left * right
+                made = left * right
             case "**":
                 if not isinstance(right, int) or not 0 <= right <= 64:
-                    raise fail("A202", "a size takes a small whole power", dim.span)
-                return left**right
+                    raise fail("A202", "the power of a size is a whole number from 0 to 64", dim.span,
+                               label=f"here it is {show(right)}")
+                made = left**right
             case "/":
-                try:
-                    value, condition = frame.body.facts.exact(left, right)
-                except (Inexact, ZeroDivisionError) as error:
-                    raise fail("A206", f"this division is not exact: {error}", dim.span,
-                               help="`ceil(a / b)` rounds up") from None
-                if condition is not None:
-                    self._assume(condition, dim.span, frame)
-                return value
+                made = self._quotient(dim, left, right, frame)
+        if isinstance(made, int) and abs(made) > limits.INTEGER:
+            raise fail("A509", f"this size goes beyond {limits.INTEGER:,}", dim.span)
+        return made
+
+    def _quotient(self, dim: s.OpDim, left: Dim, right: Dim, frame: Frame) -> Dim:
+        try:
+            value, condition = frame.body.facts.exact(left, right)
+        except Inexact as error:
+            raise fail("A206", f"this division is not exact: {error}", dim.span, notes=self.trail(frame),
+                       help=None if right == 0 else f"`ceil({dim.left.span.text} / {dim.right.span.text})` rounds up",
+                       ) from None
+        if condition is not None:
+            self._assume(condition, dim.span, frame)
+        return value
 
     def _assume(self, condition: Condition, span: Span, frame: Frame) -> None:
         self.work.guard(condition, span.text, span)
         try:
             frame.body.facts = frame.body.facts.with_condition(condition)
         except Contradiction:
-            raise fail("A206", f"no size makes {condition.show()} true here", span) from None
+            raise fail("A206", f"no size makes `{condition.show()}` true here", span, notes=self.trail(frame)) from None
 
-    def _agree(self, promised: Dim, actual: Dim, frame: Frame, what: str, span: Span) -> bool:
+    def _agree(self, promised: Dim, actual: Dim, frame: Frame, span: Span) -> bool:
         if promised == actual:
             return True
         if isinstance(promised, int) and isinstance(actual, int):
@@ -158,22 +186,48 @@ class Annotator(Evaluator):
             self._dtype(shape, actual)
             for dim, axis in self._aligned(shape, actual):
                 self._axis(dim, axis, frame)
-        except _Silent:
-            return
-        except _Broken as broken:
+        except Silent:
+            self.unknown_letters(shape, frame)
+        except Broken as broken:
+            self.unknown_letters(shape, frame)
             raise fail(
                 code, f"the shape here is `{actual}`, not `{shape.span.text}`", broken.span, label=broken.label,
-                notes=_trail(frame),
+                notes=self.trail(frame), help=broken.help or self._after(frame),
             ) from None
-        except _Unbound as unbound:
+        except Unbound as unbound:
+            self.unknown_letters(shape, frame)
             raise fail(
                 code, f"`{unbound.name}` has no size yet", shape.span, label=f"the shape is `{actual}`",
+                notes=self.trail(frame),
                 help="a new letter stands alone, as `h`, or in a product or sum with sizes that are known",
             ) from None
+        except ArchError:
+            self.unknown_letters(shape, frame)
+            raise
+
+    def unknown_letters(self, shape: s.Shape, frame: Frame) -> None:
+        """What is new in a shape that was not held against anything has no size: its use says nothing."""
+        for dim in letters(shape):
+            if frame.names.find(dim.name) is None:
+                frame.names.table[dim.name] = frame.names.entry(POISON, dim.span, "size")
+
+    def _after(self, frame: Frame) -> str | None:
+        """In a loop the promise may be meant for its end."""
+        at: int | None = frame.region
+        while at is not None:
+            region = self.work.regions[at]
+            if region.kind in ("block", "network"):
+                return None
+            if region.kind == "iteration" and region.parent is not None:
+                count = self.work.regions[region.parent].count or 0
+                if region.index is None or region.index < count - 1:
+                    return "this runs in each iteration; what holds after the last one stands on a line below the loop"
+            at = region.parent
+        return None
 
     def _dtype(self, shape: s.Shape, actual: Tensor) -> None:
         if shape.dtype is not None and DTYPES.get(shape.dtype) != actual.dtype:
-            raise _Broken(shape.span, f"the elements are {actual.dtype}")
+            raise Broken(shape.span, f"the elements are of {actual.dtype}")
 
     def _aligned(self, shape: s.Shape, actual: Tensor) -> list[tuple[s.Dim, Axis]]:
         dims = list(shape.dims)
@@ -183,24 +237,21 @@ class Annotator(Evaluator):
         if rest:
             after = len(dims) - rest[0] - 1
             if len(dims) - 1 > actual.rank:
-                raise _Broken(shape.span, f"{len(dims) - 1} axes at least, here are {actual.rank}")
+                raise Broken(shape.span, f"{len(dims) - 1} axes at least, here are {actual.rank}")
             return self._around(dims, rest[0], after, actual)
         if len(dims) != actual.rank:
-            raise _Broken(shape.span, f"{len(dims)} axes; `{actual}` has {actual.rank}")
+            raise Broken(shape.span, f"{len(dims)} axes; `{actual}` has {actual.rank}")
         return list(zip(dims, actual.axes, strict=True))
 
     def _around(self, dims: list[s.Dim], rest: int, after: int, actual: Tensor) -> list[tuple[s.Dim, Axis]]:
-        """`... C` names the channel axis of any layout."""
-        last = dims[-1]
-        if rest == 0 and after == 1 and isinstance(last, s.NameDim) and last.name == "C":
+        """`... C` names the channel axis of any layout, `B ... H W` the axes at both ends."""
+        pairs = list(zip(dims[:rest], actual.axes, strict=False))
+        if after == 1:
             channel = actual.axis(Role.CHANNEL)
             if channel is None:
-                raise _Broken(last.span, f"`{actual}` has no channel axis")
-            return [(last, channel)]
-        pairs = list(zip(dims[:rest], actual.axes, strict=False))
-        if after:
-            pairs += list(zip(dims[-after:], actual.axes[-after:], strict=True))
-        return pairs
+                raise Broken(dims[-1].span, f"`{actual}` has no channel axis")
+            return [*pairs, (dims[-1], channel)]
+        return pairs + (list(zip(dims[-after:], actual.axes[-after:], strict=True)) if after else [])
 
     def _axis(self, dim: s.Dim, axis: Axis, frame: Frame) -> None:
         if isinstance(dim, s.AnyDim):
@@ -213,16 +264,19 @@ class Annotator(Evaluator):
     def _settle(self, dim: s.Dim, actual: Dim, frame: Frame) -> None:
         """Make `dim` equal to `actual`: by binding its one new letter, or by proof."""
         if isinstance(dim, s.NameDim) and frame.names.find(dim.name) is None:
+            if isinstance(actual, int) and actual < 0:
+                raise Broken(dim.span, f"`{dim.name}` would be {actual}")
             frame.names.bind(dim.name, actual, dim.span, "size")
             return
         try:
             promised = self.dim(dim, frame)
-        except _Unbound:
+        except Unbound:
             self._solve(dim, actual, frame)
             return
-        if not self._agree(promised, actual, frame, "", dim.span):
+        if not self._agree(promised, actual, frame, dim.span):
             facts = frame.body.facts
-            raise _Broken(dim.span, f"promised {facts.show(promised)}, it is {facts.show(actual)}")
+            wanted, is_ = facts.show(promised), facts.show(actual)
+            raise Broken(dim.span, f"it is {is_}" if wanted == dim.span.text else f"promised {wanted}, it is {is_}")
 
     def _solve(self, dim: s.Dim, actual: Dim, frame: Frame) -> None:
         """`2*h = actual`, with `h` new."""
@@ -230,14 +284,14 @@ class Annotator(Evaluator):
             for known, new, right in ((dim.left, dim.right, True), (dim.right, dim.left, False)):
                 try:
                     size = self.dim(known, frame)
-                except _Unbound:
+                except Unbound:
                     continue
                 rest = self._inverse(dim.op, size, actual, right)
                 if rest is not None:
                     self._settle(new, rest, frame)
                     return
-                raise _Broken(dim.span, f"{show(actual)} does not give a whole number here")
-        raise _Unbound(dim.span.text)
+                raise Broken(dim.span, f"{show(actual)} gives no whole number for `{new.span.text}`")
+        raise Unbound(dim.span.text)
 
     def _inverse(self, op: str, known: Dim, actual: Dim, new_is_right: bool) -> Dim | None:
         match op:
@@ -257,10 +311,11 @@ class Annotator(Evaluator):
         self._total(group, axis, frame)
 
     def _segment(self, dims: tuple[s.Dim, ...], segment: Segment, axis: Axis, frame: Frame) -> None:
-        if len(dims) == 1 and self._origin(dims[0], frame) is not None:
-            dim = dims[0]
-            if self._origin(dim, frame) != segment.origin:
-                raise _Broken(dim.span, f"this segment comes from `{segment.origin}`")
+        origins = self._origins(dims[0], frame) if len(dims) == 1 else ()
+        if origins:
+            if segment.origin not in origins:
+                where = f"comes from `{segment.origin}`" if segment.origin else "has no name"
+                raise Broken(dims[0].span, f"this segment {where}")
             return
         if segment.grid and len(dims) == len(segment.grid):
             for dim, size in zip(dims, segment.grid, strict=True):
@@ -268,13 +323,25 @@ class Annotator(Evaluator):
             return
         self._product(dims, segment.size, axis, frame)
 
-    def _origin(self, dim: s.Dim, frame: Frame) -> str | None:
-        """The node that a name in a segment means, if it means one."""
+    def _origins(self, dim: s.Dim, frame: Frame) -> tuple[str, ...]:
+        """The nodes that a name in a segment may mean; none where it is a size."""
         entry = frame.names.find(dim.name) if isinstance(dim, s.NameDim) else None
         if entry is None or not isinstance(entry.value, Bundle):
-            return None
+            return ()
         first = entry.value.first
-        return first.edge.node if isinstance(first, Out) else None
+        if not isinstance(first, Out):
+            raise Silent
+        position = first.type.axis(Role.POSITION)
+        parts = position.segments if position is not None else ()
+        return (first.edge.node, parts[0].origin) if len(parts) == 1 else (first.edge.node,)
+
+    def _made_by(self, dim: s.Dim, frame: Frame) -> Dim | None:
+        """How many positions the node has that a name means."""
+        if not self._origins(dim, frame):
+            return None
+        assert isinstance(dim, s.NameDim)
+        position = self.bound(dim.name, frame).first.type.axis(Role.POSITION)
+        return 1 if position is None else position.size
 
     def _product(self, dims: tuple[s.Dim, ...], size: Dim, axis: Axis, frame: Frame) -> None:
         """`(h w)` of an axis that is no grid: all but one letter must be known."""
@@ -283,121 +350,37 @@ class Annotator(Evaluator):
         for dim in dims:
             try:
                 known = known * self.dim(dim, frame)
-            except _Unbound:
+            except Unbound:
                 new.append(dim)
         if len(new) > 1:
             lost = f"; `{axis.lost}` let go of it" if axis.lost else ""
-            raise _Broken(dims[0].span.to(dims[-1].span), f"{show(size)} positions without a grid{lost}")
+            raise Broken(dims[0].span.to(dims[-1].span), f"{show(size)} positions without a grid{lost}")
         if not new:
-            if not self._agree(known, size, frame, "", dims[0].span):
-                raise _Broken(dims[0].span.to(dims[-1].span), f"promised {show(known)}, it is {show(size)}")
+            if not self._agree(known, size, frame, dims[0].span):
+                raise Broken(dims[0].span.to(dims[-1].span), f"promised {show(known)}, it is {show(size)}")
             return
         rest = divide(size, known)
         if rest is None:
-            raise _Broken(dims[0].span.to(dims[-1].span), f"{show(size)} is no multiple of {show(known)}")
+            raise Broken(dims[0].span.to(dims[-1].span), f"{show(size)} is no multiple of {show(known)}")
         self._settle(new[0], rest, frame)
 
     def _total(self, group: s.GroupDim, axis: Axis, frame: Frame) -> None:
         """Segments that the axis does not know: only their sum can be held against it."""
         total: Dim = 0
-        new: list[tuple[tuple[s.Dim, ...], str]] = []
-        signs = ("+", *group.signs)
-        for dims, sign in zip(group.segments, signs, strict=True):
+        new: list[tuple[tuple[s.Dim, ...], bool]] = []
+        for dims, plus in zip(group.segments, (True, *(sign == "+" for sign in group.signs)), strict=True):
             try:
                 size: Dim = 1
                 for dim in dims:
-                    size = size * self.dim(dim, frame)
-            except _Unbound:
-                new.append((dims, sign))
+                    size = size * (self._made_by(dim, frame) or self.dim(dim, frame))
+            except Unbound:
+                new.append((dims, plus))
                 continue
-            total = total + size if sign == "+" else total - size
+            total = total + size if plus else total - size
         if len(new) > 1:
-            raise _Broken(group.span, f"{show(axis.size)} positions in {max(len(axis.segments), 1)} segments")
+            raise Broken(group.span, f"{show(axis.size)} positions in {max(len(axis.segments), 1)} segments")
         if new:
-            dims, sign = new[0]
-            self._product(dims, axis.size - total if sign == "+" else total - axis.size, axis, frame)
-        elif not self._agree(total, axis.size, frame, "", group.span):
-            raise _Broken(group.span, f"promised {show(total)}, it is {show(axis.size)}")
-
-    # ------------------------------------------------------------------------------------ ports of a network
-    def port(self, port: s.Port, node: str, roles: dict[str, Role], frame: Frame) -> Tensor:
-        """The type of a network's input; each new letter is a free size.
-
-        Raises:
-            ArchError: A204 an annotation that no tensor could have.
-        """
-        if port.shape.dtype not in DTYPES:
-            raise fail("A204", f"elements are float, int or bool, not `{port.shape.dtype}`", port.shape.span)
-        dtype = DTYPES[port.shape.dtype]
-        dims = port.shape.dims
-        axes: list[Axis] = []
-        for i, dim in enumerate(dims):
-            role = self._role(dim, i, len(dims), dtype, roles, port)
-            axes.append(self._port_axis(dim, role, node, i, frame))
-            name = dim.name if isinstance(dim, s.NameDim | s.PinDim) else None
-            if name is not None:
-                roles.setdefault(name, role)
-        return Tensor(tuple(axes), dtype)
-
-    def _role(
-        self, dim: s.Dim, place: int, rank: int, dtype: DType, roles: dict[str, Role], port: s.Port
-    ) -> Role:
-        name = dim.name if isinstance(dim, s.NameDim | s.PinDim) else None
-        if name is not None and name in roles:
-            return roles[name]
-        last = port.shape.dims[-1]
-        if rank == 2 and (dtype != "float" or (isinstance(last, s.NameDim) and last.name == "N")):
-            return (Role.BATCH, Role.POSITION)[place]
-        if rank == 1:
-            return Role.BATCH
-        if rank not in ROLES:
-            raise fail("A204", f"an input has 1 to 5 axes, here are {rank}", port.shape.span)
-        return ROLES[rank][place]
-
-    def _port_axis(self, dim: s.Dim, role: Role, node: str, place: int, frame: Frame) -> Axis:
-        if isinstance(dim, s.GroupDim):
-            return self._port_group(dim, role, node, frame)
-        if isinstance(dim, s.AnyDim | s.RestDim):
-            raise fail("A204", "an input of a network names each of its axes", dim.span)
-        if isinstance(dim, s.NameDim) and frame.names.find(dim.name) is None:
-            frame.names.bind(dim.name, symbol(dim.name), dim.span, "size")
-            self.work.free[dim.name] = (node, place)
-        size = self._port_size(dim, frame)
-        segments = (Segment(size, (), node),) if role is Role.POSITION else ()
-        return Axis(role, size, segments)
-
-    def _port_group(self, group: s.GroupDim, role: Role, node: str, frame: Frame) -> Axis:
-        segments: list[Segment] = []
-        total: Dim = 0
-        for dims in group.segments:
-            sizes = tuple(self._port_size(dim, frame) for dim in dims)
-            size: Dim = 1
-            for n in sizes:
-                size = size * n
-            segments.append(Segment(size, sizes if len(sizes) > 1 else (), node))
-            total = total + size
-        return Axis(role, total, tuple(segments))
-
-    def _port_size(self, dim: s.Dim, frame: Frame) -> Dim:
-        try:
-            size = self.dim(dim, frame)
-        except _Unbound as unbound:
-            raise fail(
-                "A204", f"`{unbound.name}` cannot be read off the input", dim.span,
-                help=f"pin it: `{unbound.name}=14`, or let it stand alone on an axis",
-            ) from None
-        except _Silent:
-            return 1
-        if isinstance(size, int) and not 1 <= size <= limits.DIM:
-            raise fail("A204", f"an axis has 1 to {limits.DIM:,} elements, here {size}", dim.span)
-        return size
-
-
-class _Silent(Exception):
-    """A size that is already reported as wrong."""
-
-
-def _trail(frame: Frame) -> list[str]:
-    return [f"in {' > '.join(frame.body.trail)}"] if frame.body.trail else []
-
-
+            dims, plus = new[0]
+            self._product(dims, axis.size - total if plus else total - axis.size, axis, frame)
+        elif not self._agree(total, axis.size, frame, group.span):
+            raise Broken(group.span, f"promised {show(total)}, it is {show(axis.size)}")

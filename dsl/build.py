@@ -8,18 +8,19 @@ from typing import Any
 
 from ogive.dsl import syntax as s
 from ogive.dsl.body import Bodies
-from ogive.dsl.diagnostics import ArchError, fail, offer
-from ogive.dsl.evaluate import PoisonedName
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
+from ogive.dsl.dims import TooLarge
 from ogive.dsl.facts import Facts
-from ogive.dsl.graph import Edge, Graph, Node
+from ogive.dsl.graph import Edge, Graph, Node, Parameter
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.params import presets_of
 from ogive.dsl.parse import parse_expression
+from ogive.dsl.runs import split_at_input
 from ogive.dsl.source import Source
 from ogive.dsl.types import Role
-from ogive.dsl.values import Bundle, OpValue, Out, Poison, Setting
-from ogive.dsl.work import Body, Frame, Mistakes, Work
+from ogive.dsl.values import Bundle, OpValue, Out, Poison, Setting, Silent
+from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work
 
 __all__ = ["Built", "build", "choose", "names_of"]
 
@@ -75,7 +76,8 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
         if len(known) == 1:
             return choose(unit, known[0])
         what = "holds no network" if not known else "holds several networks"
-        raise fail("A801", f"`{unit.source.name}` {what}", help=f"choose one of {', '.join(known[:12])}" if known else None)
+        hint = f"choose one of {', '.join(known[:12])}" if known else "a file for building has a `network`"
+        raise fail("A801", f"`{unit.source.name}` {what}", help=hint)
     base, _, preset = name.partition(".")
     definition = networks.get(base) or imported.get(base)
     if definition is None:
@@ -105,13 +107,19 @@ def build(
         built = _network(bodies, definition, preset, _given(bodies, definition, settings or {}))
     except ArchError as error:
         found.add(*error.diagnostics)
-    except PoisonedName:
+    except Runaway as runaway:
+        found.add(*runaway.error.diagnostics)
+    except TooLarge:
+        found.add(Diagnostic("A509", "the sizes here grow beyond what can be followed", definition.node.name_span))
+    except Silent:
         pass
     if mistakes is not None:
         mistakes.add(*found.found.values())
     if found:
         raise found.error()
-    assert built is not None
+    if built is None:
+        raise fail("A599", f"`{definition.name}` could not be built, and this package does not know why",
+                   definition.node.name_span, help="please report it with the file")
     return built
 
 
@@ -144,10 +152,10 @@ def _network(
     assert isinstance(node, s.Network)
     work = bodies.work
     region = work.open_region(None, "network", "", "", shown, span)
-    frame = Frame(Body(base.unit, (shown,), Facts()), Names(), Keys(), region)
+    frame = Frame(Body(base.unit, (shown,), Facts(), (node,)), Names(), Keys(), region)
     bodies.bind_params(base, merged, row, frame, span)
     values = {name: entry.value for name, entry in frame.names.table.items()}
-    head, rest = _split(node)
+    head, rest = split_at_input(node)
     bodies.suite(head, frame)
     inputs = _inputs(bodies, node, frame)
     bodies.suite(rest, frame)
@@ -156,14 +164,6 @@ def _network(
         return None
     graph, dropped = _graph(work, shown, inputs or (), outputs)
     return Built(shown, definition, graph, values, dropped)
-
-
-def _split(node: s.Network) -> tuple[list[s.Stmt], list[s.Stmt]]:
-    """What stands above `input` (constants: a port may be pinned with them) and what stands below."""
-    first = next((i for i, x in enumerate(node.body) if isinstance(x, s.Input)), 0)
-    last = next((i for i, x in reversed(list(enumerate(node.body))) if isinstance(x, s.Input)), -1)
-    inside = [x for x in node.body[first : last + 1] if not isinstance(x, s.Input)]
-    return list(node.body[:first]), [*inside, *node.body[last + 1 :]]
 
 
 def _inputs(bodies: Bodies, node: s.Network, frame: Frame) -> tuple[str, ...]:
@@ -193,12 +193,12 @@ def _outputs(node: s.Network, frame: Frame) -> tuple[tuple[str, Edge], ...] | No
     if result is None or isinstance(result, Poison):
         return None
     if result.parts and frame.body.returned is None:
-        raise fail("A120", f"`{node.name}` ends with several parts", node.name_span, help="`return` the ones that are meant")
+        raise fail("A120", f"`{node.name}` ends with several parts", node.name_span,
+                   help="`return` those that are meant: `return parts[0], rest=parts[1]`")
     labels = result.labels or ("",) * len(result.outs)
     outs = list(zip(labels, result.outs, strict=False))
-    if frame.body.returned is None:
-        outs = outs[:1]
-        outs = [("", out) for _, out in outs]
+    if frame.body.returned is None:  # the flow after the last line: its first result
+        outs = [("", out) for _, out in outs[:1]]
     edges: list[tuple[str, Edge]] = []
     for label, out in outs:
         if isinstance(out, Poison):
@@ -221,19 +221,29 @@ def _graph(
     _keep_sources(work, needed)
     nodes = {k: n for k, n in work.nodes.items() if k in needed}
     dropped = tuple(n for k, n in work.nodes.items() if k not in needed)
-    keys = {n.key for n in nodes.values() if n.key}
-    parameters = {
-        k: replace(p, node=next((n.id for n in nodes.values() if n.key == _owner(k, p.weight.name)), p.node))
-        if p.node not in nodes else p
-        for k, p in work.parameters.items()
-        if _owner(k, p.weight.name) in keys
-    }
-    _check_prefixes(parameters, work)
+    parameters = _parameters(work, nodes)
+    _check_prefixes(parameters)
     graph = Graph(
         name, nodes, inputs, outputs, tuple(work.regions), parameters, tuple(work.guards.values()),
         {k: e for k, e in work.results.items() if e.node in nodes}, dict(work.free),
     )
     return graph, dropped
+
+
+def _parameters(work: Work, nodes: Mapping[str, Node]) -> dict[str, Parameter]:
+    """The weights of the nodes that are left, and the second keys of these (`shared h = g`)."""
+    owners: dict[str, str] = {}
+    for node in nodes.values():
+        if node.key:
+            owners.setdefault(node.key, node.id)
+    found: dict[str, Parameter] = {}
+    for key, parameter in work.parameters.items():
+        owner = owners.get(_owner(key, parameter.weight.name))
+        if owner is not None:
+            found[key] = parameter if parameter.node in nodes else replace(parameter, node=owner)
+        elif parameter.tied in found:
+            found[key] = parameter if parameter.node in nodes else replace(parameter, node=found[parameter.tied].node)
+    return found
 
 
 def _keep_sources(work: Work, needed: set[str]) -> None:
@@ -261,13 +271,12 @@ def _owner(key: str, weight: str) -> str:
     return key.removesuffix("." + weight) if weight else key
 
 
-def _check_prefixes(parameters: Mapping[str, Any], work: Work) -> None:
+def _check_prefixes(parameters: Mapping[str, Parameter]) -> None:
     """A key cannot be a weight and a prefix of other weights at once."""
     for key, parameter in parameters.items():
         parts = key.split(".")
         for i in range(1, len(parts)):
             prefix = ".".join(parts[:i])
             if prefix in parameters:
-                raise fail("A107", f"`{prefix}` is a weight, and `{key}` lies under it", parameter.span)
-
-
+                raise fail("A107", f"`{prefix}` is a weight, and `{key}` lies under it", parameter.span,
+                           labels=[Label(parameters[prefix].span, f"`{prefix}`")], help="another name for one of them")

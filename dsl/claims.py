@@ -91,7 +91,9 @@ def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, B
             claims.append((column.name, cell))
         else:
             sizes.update(_pinned(column, cell, graph))
-    return [Claim(name, figure, cell.literal, _figure(graph, figure, sizes, cell), cell.span) for figure, cell in claims]
+    return [
+        Claim(name, figure, cell.literal, _figure(graph, figure, sizes, cell), cell.span) for figure, cell in claims
+    ]
 
 
 def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constant) -> int:
@@ -101,7 +103,8 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
         return graph.macs(sizes)
     except KeyError as missing:
         name = missing.args[0]
-        raise fail("A403", f"the MACs depend on `{name}`", cell.span, help=f"add a column `{name}` to the table") from None
+        raise fail("A403", f"the MACs depend on `{name}`, which is free", cell.span,
+                   help=f"add a column `{name}` to the table, or pin it in `input`") from None
 
 
 def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
@@ -117,7 +120,8 @@ def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
         return {column.name: values[0]}
     if column.name not in graph.inputs:
         known = [*FIGURES, *graph.inputs, *graph.free]
-        raise fail("A401", f"`expect` knows no figure `{column.name}`", column.span, help=offer(column.name, known, "there are"))
+        raise fail("A401", f"`expect` knows no figure `{column.name}`", column.span,
+                   help=offer(column.name, known, "there are"))
     axes = [a for a in graph.nodes[column.name].outputs[0].axes if a.role in SPATIAL]
     if len(values) == 1:
         values *= len(axes)

@@ -1,4 +1,4 @@
-"""The graph: what a network is once names, presets, repeats and shapes are settled. Immutable and ordered, on networkx."""
+"""The graph: what a network is once names, presets, repeats and shapes are settled. Immutable and ordered."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
-
-import networkx as nx
 
 from ogive.dsl.conditions import Condition
 from ogive.dsl.dims import Dim, evaluate
@@ -116,7 +114,8 @@ class Graph:
     """The nodes of one network in the order they run, its regions, parameters and guards.
 
     `nodes` is ordered by execution; `inputs` are ids of input nodes, `outputs` (name, edge) pairs; `results` maps a key
-    path (`blocks.3`, `head`) to the edge that path stands for, the last run where there are several.
+    path (`blocks.3`, `head`) to the edge that path stands for, the last run where there are several. `digraph.py` has
+    it as a networkx graph, for algorithms.
     """
 
     name: str
@@ -129,18 +128,6 @@ class Graph:
     results: Mapping[str, Edge]
     free: Mapping[str, tuple[str, int]]
     """Each free symbol and where a call shows its size: (input node, axis)."""
-
-    @cached_property
-    def digraph(self) -> nx.MultiDiGraph[str]:
-        """The same graph for graph algorithms: frozen, node ids as nodes, `result` and `slot` on edges."""
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
-        graph.add_nodes_from((node.id, {"node": node}) for node in self.nodes.values())
-        graph.add_edges_from(
-            (e.node, node.id, {"result": e.result, "slot": i})
-            for node in self.nodes.values()
-            for i, e in enumerate(node.inputs)
-        )
-        return nx.freeze(graph)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())

@@ -18,7 +18,9 @@ LATER_OPS: Final = {
     ),
     **dict.fromkeys(["rnn", "gru", "lstm", "rnn_cell", "gru_cell", "lstm_cell"], "recurrent layers"),
     **dict.fromkeys(["roi_align", "roi_pool", "deform_conv", "max_unpool"], "region and deformable layers"),
-    **dict.fromkeys(["rearrange", "dot", "gather", "argsort", "argmax", "top_k", "unstack"], "free regrouping and choice"),
+    **dict.fromkeys(
+        ["rearrange", "dot", "gather", "argsort", "argmax", "top_k", "unstack"], "free regrouping and choice"
+    ),
     **dict.fromkeys(
         ["sine_position", "shift", "pad_grid", "crop_grid", "regrid", "coordinates", "offsets", "where", "uniform",
          "repeat_to", "maxout", "matmul", "masked_fill", "sum_over", "mean_over", "max_over", "norm", "l2_normalize",

@@ -1,4 +1,4 @@
-"""Every guard against hostile or runaway input, by name, with its default. At the limit passes; one above is refused."""
+"""Every guard against hostile or runaway input, by name. At the limit passes; one above is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Final
 
 __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "IMPORT_DEPTH",
-    "IMPORT_FILES", "INTEGER", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH", "STRING_LENGTH", "TOKENS",
+    "IMPORT_FILES", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH", "STEPS",
+    "STRING_LENGTH", "TOKENS",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file; a megabyte takes some seconds to parse
@@ -24,4 +25,6 @@ CALL_DEPTH: Final = 32               # blocks inside blocks
 CALLS: Final = 10_000                # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
+STEPS: Final = 500_000               # lines run, iterations begun and list items made while one network is built
+LIST: Final = 4_096                  # items of one list, those of inner lists counted
 DIAGNOSTICS: Final = 100             # shown per run

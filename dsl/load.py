@@ -170,15 +170,24 @@ class _Loader:
         unit.mistakes += [m for m in found.mistakes if m not in unit.mistakes]
         for name in statement.names:
             if name.alias in unit.names:
-                unit.mistakes.append(Diagnostic("A103", f"`{name.alias}` has a meaning in this file already", name.span))
+                unit.mistakes.append(self._taken(unit, name))
                 continue
             definition = found.names.get(name.name)
             unit.names[name.alias] = definition
             if name.name not in found.names:
                 own = [d.name for d in found.file.definitions]
-                unit.mistakes.append(
-                    Diagnostic("A109", f"`{found.source.name}` has no `{name.name}`", name.span, help=offer(name.name, own))
-                )
+                unit.mistakes.append(Diagnostic(
+                    "A109", f"`{found.source.name}` has no `{name.name}`", name.span,
+                    help=offer(name.name, own, "it has") if own else "it defines nothing",
+                ))
+
+    def _taken(self, unit: Unit, name: s.ImportName) -> Diagnostic:
+        known = unit.names[name.alias]
+        labels = (Label(known.node.name_span, "defined here"),) if known is not None and known.unit is unit else ()
+        return Diagnostic(
+            "A103", f"`{name.alias}` has a meaning in this file already", name.span, labels=labels,
+            help=f"another name for it: `import {name.name} as {name.name}2`",
+        )
 
     def _target(self, unit: Unit, statement: s.Import) -> Unit:
         if statement.dots == 0:

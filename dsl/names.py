@@ -13,23 +13,25 @@ __all__ = ["MODULE_MEMBERS", "RESERVED", "Entry", "Keys", "Kind", "Names", "chec
 
 Kind = Literal["input", "node", "constant", "parameter", "size", "index", "shared"]
 
-RESERVED: Final = frozenset(
-    """input return assert presets expect shared repeat if elif else scan next emit residual gate append
-    and or not in as with from True False None training _""".split()
-)
+RESERVED: Final = frozenset([
+    "input", "return", "assert", "presets", "expect", "shared", "repeat", "if", "elif", "else", "scan", "next", "emit",
+    "residual", "gate", "append", "and", "or", "not", "in", "as", "with", "from", "True", "False", "None",
+    "training", "_",
+])
 """Words that no node, constant or parameter may be called."""
 
-MODULE_MEMBERS: Final = frozenset(
-    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
-    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
-    modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
-    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
-    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
-    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
-    graph code meta recompile print_readable to_folder add_submodule delete_submodule delete_all_unused_submodules
-    """.split()
-)
+MODULE_MEMBERS: Final = frozenset([
+    "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
+    "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state",
+    "get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers",
+    "named_children", "named_modules", "named_parameters", "parameters", "register_backward_hook", "register_buffer",
+    "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
+    "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook",
+    "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
+    "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train",
+    "training", "type", "xpu", "zero_grad", "graph", "code", "meta", "recompile", "print_readable", "to_folder",
+    "add_submodule", "delete_submodule", "delete_all_unused_submodules",
+])
 """Attributes of `nn.Module` and `fx.GraphModule`: a weight or scope of that name would hide them."""
 
 
@@ -73,6 +75,24 @@ class Names:
             )
         self.table[name] = Entry(value, span, kind, origin or span)
 
+    def entry(self, value: Any, span: Span, kind: Kind) -> Entry:
+        return Entry(value, span, kind, span)
+
+    def hand_out(self, name: str, entry: Entry) -> None:
+        """Take over a name from a repeat that opens no scope: the same line gives it again each time.
+
+        Raises:
+            ArchError: A103 another line has it.
+        """
+        known = self.table.get(name)
+        if known is not None and known.span != entry.span:
+            raise fail(
+                "A103", f"`{name}` has a meaning here already", entry.span,
+                labels=[Label(known.span, f"the {known.kind}")],
+                help="a repeat without a key of its own opens no scope",
+            )
+        self.table[name] = entry
+
     def visible(self) -> Iterator[str]:
         scope: Names | None = self
         while scope is not None:
@@ -82,12 +102,16 @@ class Names:
 
 @dataclass(slots=True)
 class Keys:
-    """A place in the state_dict: its prefix, the bullets counted in it, and, in an iteration, who took its own key."""
+    """A place in the state_dict: its prefix, the bullets counted in it, and, in an iteration, who took its own key.
+
+    `claimed` is the unnamed op that did, `lent` how many weights it has, `named` another op with weights beside it.
+    """
 
     prefix: str = ""
     bullets: int = 0
     iteration: bool = False
     claimed: Span | None = None
+    lent: int = 0
     named: Span | None = None
 
     def under(self, name: str) -> str:
@@ -96,6 +120,13 @@ class Keys:
     def bullet(self) -> str:
         self.bullets += 1
         return f"{self.prefix}{self.bullets - 1}"
+
+    def count(self, span: Span, weights: int) -> None:
+        """The line at `span` made so many weights."""
+        if self.claimed == span:
+            self.lent += weights
+        elif weights:
+            self.named = self.named or span
 
 
 def check_key(key: str, span: Span) -> None:
@@ -106,7 +137,8 @@ def check_key(key: str, span: Span) -> None:
     """
     for part in key.split("."):
         if not part or not part.replace("_", "a").isalnum() or not part.isascii():
-            raise fail("A112", f"`{key}` is no state_dict key", span, help="parts of letters, digits and `_`, joined by `.`")
+            raise fail("A112", f"`{key}` is no state_dict key", span,
+                       help="a key is made of letters, digits and `_`, its parts joined by `.`")
         if part in MODULE_MEMBERS or part.startswith("__"):
             raise fail(
                 "A112", f"the name `{part}` would hide `nn.Module.{part}`", span,

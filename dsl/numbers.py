@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ogive.dsl import limits
-from ogive.dsl.conditions import Inexact
 from ogive.dsl.diagnostics import fail
-from ogive.dsl.dims import Poly, TooLarge, ceil_div, divide, floor_div
+from ogive.dsl.dims import Poly, TooLarge, divide, floor_div
 from ogive.dsl.ops.record import Size
 from ogive.dsl.source import Span
-from ogive.dsl.values import describe
+from ogive.dsl.values import describe, printed
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "binary", "call", "is_number", "negative"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "binary", "bounded_list", "call", "is_number", "negative"]
 
 CONSTANTS: Final = {"pi": math.pi}
 
@@ -30,8 +29,10 @@ def binary(op: str, left: Any, right: Any, span: Span) -> Any:
     Raises:
         ArchError: A309 no numbers, a division by zero, or a result beyond `limits.INTEGER`.
     """
-    if isinstance(left, tuple) and isinstance(right, tuple) and op == "+":
-        return _bounded_list((*left, *right), span)
+    lists = isinstance(left, tuple) and isinstance(right, tuple)
+    if lists and op == "+" and not isinstance(left, Size) and not isinstance(right, Size):
+        return bounded_list((*left, *right), span)
+    left, right = (x[0] if isinstance(x, Size) and len(x) == 1 else x for x in (left, right))
     for value in (left, right):
         if not is_number(value):
             raise fail("A309", f"`{op}` takes numbers; here is {describe(value)}", span)
@@ -40,7 +41,7 @@ def binary(op: str, left: Any, right: Any, span: Span) -> Any:
             return _symbolic(op, left, right, span)
         return _bounded(_plain(op, left, right, span), span)
     except ZeroDivisionError:
-        raise fail("A309", f"`{left} {op} {right}` divides by zero", span) from None
+        raise fail("A309", f"`{printed(left)} {op} {printed(right)}` divides by zero", span) from None
     except (OverflowError, TooLarge):
         raise fail("A509", f"`{op}` goes beyond {limits.INTEGER:,} here", span) from None
 
@@ -59,9 +60,9 @@ def _plain(op: str, left: float, right: float, span: Span) -> Any:
             return left // right
         case "%":
             return left % right
-    if isinstance(left, int) and isinstance(right, int) and right > 0 and abs(left) > 1:
-        if right * abs(left).bit_length() > 128:
-            raise OverflowError
+    whole = isinstance(left, int) and isinstance(right, int) and right > 0
+    if whole and abs(left) > 1 and right * int(abs(left)).bit_length() > 128:
+        raise OverflowError
     result = left**right
     if isinstance(result, complex):
         raise fail("A309", f"`{left} ** {right}` is no real number", span)
@@ -69,8 +70,10 @@ def _plain(op: str, left: float, right: float, span: Span) -> Any:
 
 
 def _symbolic(op: str, left: Any, right: Any, span: Span) -> Any:
+    left, right = (int(x) if isinstance(x, float) and x.is_integer() else x for x in (left, right))
     if isinstance(left, float) or isinstance(right, float):
-        raise fail("A309", f"`{op}` joins a free size and the number {left if isinstance(left, float) else right}", span,
+        number = left if isinstance(left, float) else right
+        raise fail("A309", f"`{op}` joins a free size and the number {number}", span,
                    help="sizes are whole numbers; pin the size in `input`, as in `H=224`")
     match op:
         case "+":
@@ -108,9 +111,20 @@ def _bounded(value: Any, span: Span) -> Any:
     return value
 
 
-def _bounded_list(value: tuple[Any, ...], span: Span) -> tuple[Any, ...]:
-    if len(value) > limits.NODES:
-        raise fail("A509", f"a list has at most {limits.NODES:,} items", span)
+def bounded_list(value: tuple[Any, ...], span: Span) -> tuple[Any, ...]:
+    """A list of at most `limits.LIST` items, those of the lists in it counted too.
+
+    Raises:
+        ArchError: A509 it is longer.
+    """
+    count = 0
+    todo: list[tuple[Any, ...]] = [value]
+    while todo:
+        items = todo.pop()
+        count += max(len(items), 1)
+        if count > limits.LIST:
+            raise fail("A509", f"a list has at most {limits.LIST:,} items, inner ones counted", span)
+        todo += [x for x in items if isinstance(x, tuple) and not isinstance(x, Size)]
     return value
 
 
@@ -174,15 +188,7 @@ def call(name: str, args: list[Any], span: Span) -> Any:
     try:
         return _bounded(function(*args), span)
     except (ValueError, ZeroDivisionError):
-        shown = ", ".join(map(str, args))
+        shown = ", ".join(map(printed, args))
         raise fail("A309", f"`{name}({shown})` has no value", span) from None
     except OverflowError:
         raise fail("A509", f"`{name}` goes beyond the largest number here", span) from None
-
-
-def ceil_divide(left: Any, right: Any, span: Span) -> Any:
-    """`ceil(left / right)` for sizes."""
-    try:
-        return ceil_div(left, right)
-    except (ZeroDivisionError, Inexact, ValueError):
-        raise fail("A309", "this size divides by zero", span) from None

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
 
+from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.apply import Applier
-from ogive.dsl.diagnostics import Label, fail, offer
+from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import Poly
 from ogive.dsl.load import Definition
+from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.record import Size
 from ogive.dsl.patterns import Pattern
+from ogive.dsl.settings import fields_of
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, OpValue, Poison, Setting, describe
+from ogive.dsl.values import POISON, OpValue, Poison, Setting, Silent, describe
 from ogive.dsl.work import Frame
 
 __all__ = ["Parametrised", "presets_of"]
 
-TYPES = ("int", "float", "bool", "op", "pattern", "size", "string")
+TYPES: Final = ("int", "float", "bool", "op", "pattern", "size", "string")
 
 
 def presets_of(node: s.Network | s.Block) -> s.Presets | None:
@@ -38,28 +43,37 @@ class Parametrised(Applier):
         """
         node = definition.node
         assert isinstance(node, s.Network | s.Block)
-        explicit = self._explicit(node, settings, span)
+        explicit = self._explicit(node, settings, span, frame)
         row = self._row(node, preset, frame, span)
+        missing = [p for p in node.params if p.default is None and p.name not in explicit and p.name not in row]
+        if missing:
+            raise self._missing(node, missing, preset, span, frame)
         for param in node.params:
-            setting = explicit.get(param.name) or row.get(param.name)
-            default = None if param.default is None else self.value(param.default, frame)
-            if setting is None and param.default is None:
-                raise self._missing(node, param, preset, span)
-            value = setting.value if setting else default
-            origin = setting.origin if setting else param.default.span if param.default else param.span
-            at = setting.span if setting else param.span
-            value = self._typed(param, value, default, at, origin, frame)
-            frame.names.bind(param.name, value, param.span, "parameter", origin)
+            try:
+                self._bind_param(param, explicit.get(param.name) or row.get(param.name), frame)
+            except ArchError as error:
+                self.work.mistakes.add(*error.diagnostics)
+                frame.names.table[param.name] = frame.names.entry(POISON, param.span, "parameter")
+
+    def _bind_param(self, param: s.Param, setting: Setting | None, frame: Frame) -> None:
+        default = None if param.default is None else self.value(param.default, frame)
+        value, at, origin = default, param.span, param.default.span if param.default else param.span
+        if setting is not None:
+            value, at, origin = setting.value, setting.span, setting.origin
+        value = self._typed(param, value, default, at, origin)
+        frame.names.bind(param.name, value, param.span, "parameter", origin)
 
     def _explicit(
-        self, node: s.Network | s.Block, settings: tuple[Setting, ...], span: Span
+        self, node: s.Network | s.Block, settings: tuple[Setting, ...], span: Span, frame: Frame
     ) -> dict[str, Setting]:
         names = [p.name for p in node.params]
         found: dict[str, Setting] = {}
         positional = [x for x in settings if x.name is None]
         if len(positional) > len(names):
-            takes = f"at most {len(names)}: {', '.join(names)}" if names else "no parameters"
-            raise fail("A304", f"`{node.name}` takes {takes}", positional[len(names)].span)
+            takes = f"at most {len(names)} parameters: {', '.join(names)}" if names else "no parameters"
+            extra = positional[len(names)]
+            raise fail("A304", f"`{node.name}` takes {takes}", extra.span, notes=self.trail(frame),
+                       help="data stands left of the arrow, as in `x -> Block`" if is_tensor(extra.value) else None)
         for name, setting in zip(names, positional, strict=False):
             found[name] = setting
         for setting in settings:
@@ -67,8 +81,9 @@ class Parametrised(Applier):
                 continue
             if setting.name not in names:
                 raise fail("A301", f"`{node.name}` has no parameter `{setting.name}`", setting.span,
+                           label=f"of `{setting.name}=`", notes=self.trail(frame),
                            help=offer(setting.name, names, "its parameters"))
-            if setting.name in found and found[setting.name].name is None:
+            if setting.name in found:
                 raise fail("A308", f"`{setting.name}` is set twice", setting.span,
                            labels=[Label(found[setting.name].span, "first here")])
             found[setting.name] = setting
@@ -81,21 +96,25 @@ class Parametrised(Applier):
         rows = {row.name: row for row in table.rows if row.name} if table else {}
         if table is None or preset not in rows:
             names = [name for name in rows if name]
-            raise fail("A307", f"`{node.name}` has no preset `{preset}`", span, help=offer(preset, names, "its presets"))
-        self._check_table(node, table)
+            hint = offer(preset, names, "its presets") if names else f"`{node.name}` has no table of presets"
+            raise fail("A307", f"`{node.name}` has no preset `{preset}`", span, help=hint)
+        self._check_table(node, table, rows[preset])
         found: dict[str, Setting] = {}
         for column, cell in zip(table.columns, rows[preset].cells, strict=True):
             if isinstance(cell, s.DefaultCell):
                 continue
             found[column.name] = Setting(column.name, self.value(cell, frame), cell.span, cell.span)
+            self.work.cells[cell.span] = f"row {preset} sets {column.name}"
         return found
 
-    def _check_table(self, node: s.Network | s.Block, table: s.Presets) -> None:
+    def _check_table(self, node: s.Network | s.Block, table: s.Presets, chosen: s.Row) -> None:
         params = [p.name for p in node.params]
-        for column in table.columns:
+        for i, column in enumerate(table.columns):
             if column.name not in params:
                 raise fail("A305", f"`{node.name}` has no parameter `{column.name}`", column.span,
                            help=offer(column.name, params, "its parameters"))
+            if column.name in [c.name for c in table.columns[:i]]:
+                raise fail("A305", f"the column `{column.name}` stands twice", column.span)
         seen: dict[str, Span] = {}
         for row in table.rows:
             if row.name in seen:
@@ -103,25 +122,35 @@ class Parametrised(Applier):
                            labels=[Label(seen[row.name], "first here")])
             if row.name:
                 seen[row.name] = row.name_span
-            if len(row.cells) != len(table.columns):
-                raise fail(
-                    "A306", f"row `{row.name}` has {len(row.cells)} cells, the table has {len(table.columns)} columns",
-                    row.span, labels=[Label(table.columns[0].span.to(table.columns[-1].span), "the columns")],
-                    help="`-` keeps a default",
-                )
+        cells, columns = len(chosen.cells), len(table.columns)
+        if cells != columns:
+            wrong = f"{cells} cell{'s' if cells != 1 else ''}"
+            raise fail(
+                "A306", f"row `{chosen.name}` has {wrong}, and the table {columns} column{'s' if columns != 1 else ''}",
+                chosen.span, labels=[Label(table.columns[0].span.to(table.columns[-1].span), "the columns")],
+                help="`-` keeps a default" if cells < columns else "a value with blanks in it stands in brackets",
+            )
 
-    def _missing(self, node: s.Network | s.Block, param: s.Param, preset: str | None, span: Span) -> Exception:
+    def _missing(
+        self, node: s.Network | s.Block, params: list[s.Param], preset: str | None, span: Span, frame: Frame
+    ) -> ArchError:
         table = presets_of(node)
+        names = " and ".join(f"`{p.name}`" for p in params) if len(params) < 3 else (
+            ", ".join(f"`{p.name}`" for p in params[:-1]) + f" and `{params[-1].name}`"
+        )
+        labels = [Label(p.span, "no default") for p in params[:4]]
         if isinstance(node, s.Network) and preset is None and table is not None:
-            names = [row.name for row in table.rows if row.name]
-            shown = ", ".join(f"{node.name}.{name}" for name in names[:8])
-            return fail("A303", f"`{node.name}` needs `{param.name}`: choose a preset, or set it", span,
-                        labels=[Label(param.span, "no default")], help=f"there are {shown}")
-        return fail("A303", f"`{node.name}` needs `{param.name}`", span, labels=[Label(param.span, "no default")],
-                    help=f"`{node.name}({param.name}=...)`")
+            shown = ", ".join([f"`{node.name}.{row.name}`" for row in table.rows if row.name][:8])
+            title = f"`{node.name}` needs {names}: choose a preset, or set {'it' if len(params) == 1 else 'them'}"
+            return fail("A303", title, span, labels=labels, notes=self.trail(frame), help=f"there are {shown}")
+        what = f"preset `{preset}` of `{node.name}`" if preset else f"`{node.name}`"
+        settings = ", ".join(f"{p.name}=..." for p in params)
+        return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.trail(frame),
+                    help=f"a column of the table, or a default: `{params[0].name}=1`" if preset
+                    else f"`{node.name}({settings})`")
 
     # ------------------------------------------------------------------------------------ types
-    def _typed(self, param: s.Param, value: Any, default: Any, at: Span, origin: Span, frame: Frame) -> Any:
+    def _typed(self, param: s.Param, value: Any, default: Any, at: Span, origin: Span) -> Any:
         if isinstance(value, Poison):
             return POISON
         kind = param.type
@@ -131,14 +160,17 @@ class Parametrised(Applier):
         if kind.kind == "choice":
             if value not in kind.names:
                 shown = " or ".join(f'"{n}"' for n in kind.names)
-                raise fail("A302", f"`{param.name}` is {shown}; here is {describe(value)}", at)
+                raise fail("A302", f"`{param.name}` is {shown}; here is {describe(value)}", at,
+                           label=self.work.cells.get(origin, ""))
             return value
         if kind.names[0] not in TYPES:
-            raise fail("A311", f"there is no type `{kind.names[0]}`", kind.span, help=offer(kind.names[0], TYPES, "types"))
+            raise fail("A311", f"there is no type `{kind.names[0]}`", kind.span,
+                       help=offer(kind.names[0], TYPES, "there are"))
         if kind.kind == "name":
             return self._one(kind.names[0], value, param, at, origin)
         if not isinstance(value, tuple) or isinstance(value, Size):
-            raise fail("A302", f"`{param.name}` takes a list; here is {describe(value)}", at)
+            raise fail("A302", f"`{param.name}` takes a list; here is {describe(value)}", at,
+                       label=self.work.cells.get(origin, ""), help="`[2, 2, 6, 2]`")
         return tuple(self._one(kind.names[0], item, param, at, origin) for item in value)
 
     def _one(self, kind: str, value: Any, param: s.Param, at: Span, origin: Span) -> Any:
@@ -149,40 +181,63 @@ class Parametrised(Applier):
             "int": "a whole number", "float": "a number", "bool": "True or False", "string": "a string",
             "op": "an op", "pattern": "an attention pattern", "size": "a size such as 7 or 7x14", "list": "a list",
         }
-        labels = [Label(origin, "which comes from here")] if origin.start != at.start else []
-        raise fail("A302", f"`{param.name}` takes {words[kind]}; here is {describe(value)}", at, labels=labels)
+        title = f"`{param.name}` takes {words.get(kind, kind)}; here is {describe(value)}"
+        quoted = kind == "string" and isinstance(value, OpValue)
+        hint = f'a string stands in quotes: `"{value.name}"`' if quoted else None
+        said = self.work.cells.get(origin, "")
+        if origin.start == at.start:
+            raise fail("A302", title, at, label=said, help=hint)
+        raise fail("A302", title, origin, label=said, labels=[Label(at, f"`{param.name}` here")], help=hint)
 
     def definition_of(self, op: OpValue) -> tuple[Definition, tuple[Setting, ...], str | None]:
         """A block or network with its settings, derived networks followed to what they derive from."""
         definition = op.target
         assert isinstance(definition, Definition)
         settings, preset = op.settings, op.preset
-        for _ in range(32):
+        for _ in range(limits.CALL_DEPTH):
             node = definition.node
             if not isinstance(node, s.Derived):
                 return definition, settings, preset
             if preset is not None:
                 raise fail("A307", f"`{node.name}` is derived and has no presets of its own", op.span)
             base = self.derived(definition)
-            names = {x.name for x in settings}
-            settings = (*(x for x in base.settings if x.name not in names), *settings)
+            settings = self.on_top(settings, base, self.order_of(base))
             assert isinstance(base.target, Definition)
             definition, preset = base.target, base.preset
         raise fail("A113", f"`{definition.name}` is derived from itself", definition.node.name_span)
+
+    def order_of(self, op: OpValue) -> Sequence[str]:
+        if isinstance(op.target, type):
+            record = op.target
+            return () if record.spread is not None else fields_of(record)
+        definition: Definition = op.target
+        for _ in range(limits.CALL_DEPTH):
+            node = definition.node
+            if isinstance(node, s.Network | s.Block):
+                return tuple(p.name for p in node.params)
+            base = self.derived(definition)
+            assert isinstance(base.target, Definition)
+            definition = base.target
+        return ()
 
     def derived(self, definition: Definition) -> OpValue:
         """What a derived network derives from: `ViT.S(over=causal)` as an op with settings."""
         node = definition.node
         assert isinstance(node, s.Derived)
         value = self.value(node.value, self.file_frame(definition))
-        if isinstance(value, OpValue) and isinstance(value.target, Definition):
-            if isinstance(value.target.node, s.Network | s.Derived):
-                return value
+        if isinstance(value, Poison):
+            raise Silent
+        if (
+            isinstance(value, OpValue) and isinstance(value.target, Definition)
+            and isinstance(value.target.node, s.Network | s.Derived)
+        ):
+            return value
         raise fail("A114", f"`{node.name}` must derive from a network; here is {describe(value)}", node.value.span,
                    help=f"`network {node.name} = ViT.S(depth=6)`")
 
+    @abstractmethod
     def file_frame(self, definition: Definition) -> Frame:
-        raise NotImplementedError
+        """A frame with nothing but the names of a file (`body.py`)."""
 
 
 def _kind_of(default: Any) -> str:
@@ -228,5 +283,3 @@ def _fits(kind: str, value: Any) -> tuple[Any] | None:
         case "pattern":
             return (value,) if isinstance(value, Pattern) else None
     return (value,)
-
-

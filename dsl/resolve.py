@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ogive.dsl import syntax as s
-from ogive.dsl.body import CONTAINERS
+from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
 from ogive.dsl.evaluate import PATTERNS
 from ogive.dsl.later import LATER_OPS

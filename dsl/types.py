@@ -150,7 +150,7 @@ class Tensor:
 def _show(axis: Axis) -> str:
     if axis.role is not Role.POSITION or not axis.grid:
         text = show(axis.size)
-        return text if text.replace("_", "").isalnum() or text.endswith(")") and text[0] != "(" else f"({text})"
+        return text if text.replace("_", "").isalnum() or (text.endswith(")") and text[0] != "(") else f"({text})"
     parts = [" ".join(_atom(show(d)) for d in s.grid) if s.grid else show(s.size) for s in axis.segments]
     return "(" + " + ".join(parts) + ")"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ogive.dsl.dims import Poly
+from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge
 from ogive.dsl.ops.record import Primitive, Size
 from ogive.dsl.patterns import Pattern
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from ogive.dsl.load import Definition
     from ogive.dsl.names import Names
 
-__all__ = ["POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Setting", "Value", "describe"]
+__all__ = [
+    "POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Run", "Setting",
+    "Silent", "describe", "printed", "whole",
+]
 
 
 class Poison:
@@ -28,6 +32,10 @@ class Poison:
 
 
 POISON: Final = Poison()
+
+
+class Silent(Exception):
+    """Raised where a statement cannot go on because of something that is reported already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value in parentheses: `heads`, `stride=2`. `origin` is where the value comes from in the end: a preset's cell."""
+    """A value in parentheses: `heads`, `stride=2`. `origin` is where it comes from in the end: a preset's cell."""
 
     name: str | None
     value: Any
@@ -77,15 +85,33 @@ class Setting:
     origin: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a shared module: the line, and what flows in there."""
+
+    span: Span
+    inputs: tuple[Tensor, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(f"`{x}`" for x in self.inputs) or "no data"
+
+
 @dataclass(slots=True)
 class Module:
-    """A `shared` module: its key, and the weights that its first run declared."""
+    """A `shared` module: its key, other keys that its weights are listed under, and the runs that bind its sizes."""
 
     name: str
     key: str
     span: Span
-    shapes: dict[str, tuple[int, ...]] | None = None
-    first: str = ""
+    aliases: list[tuple[str, Span]] = field(default_factory=list)
+    keys: dict[str, None] = field(default_factory=dict)
+    """The keys of its weights, in order; empty before the first run."""
+    outer: Module | None = None
+    """The shared module in whose body it is declared."""
+    first: Run | None = None
+    current: Run | None = None
+    value: Bundle | None = None
+    """The value of its last run: what `g.weight` is read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +131,13 @@ class OpValue:
         return f"{base}.{self.preset}" if self.preset else base
 
 
-Value: TypeAlias = (
-    "int | float | bool | str | None | Poly | Size | tuple[Any, ...] | Out | Bundle | ParamValue | OpValue | Pattern"
-    " | Poison"
-)
+def whole(value: Any) -> int | None:
+    """A whole number, `8.0` among them; None for everything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Size) and len(value) == 1:
+        return value[0]
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def describe(value: Any) -> str:
@@ -124,7 +153,7 @@ def describe(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a list of {len(value)}"
     if isinstance(value, Poly):
-        return "a size that is free"
+        return f"the free size `{show(value)}`"
     if isinstance(value, Bundle):
         first = value.first
         return f"the tensor `{first.type}`" if isinstance(first, Out) else "a tensor"
@@ -137,3 +166,16 @@ def describe(value: Any) -> str:
     if isinstance(value, Pattern):
         return f"the attention pattern `{value}`"
     return "something else"
+
+
+def printed(value: Any, most: int = 8) -> str:
+    """A value as a person would type it, long lists cut short."""
+    if isinstance(value, Poly):
+        return show(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, OpValue):
+        return value.name
+    if isinstance(value, tuple) and not isinstance(value, Size):
+        return "[" + ", ".join(printed(x, 3) for x in value[:most]) + (", ...]" if len(value) > most else "]")
+    return str(value)

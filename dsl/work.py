@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ogive.dsl import limits
+from ogive.dsl import syntax as s
 from ogive.dsl.conditions import Condition, Contradiction, Inexact
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail
 from ogive.dsl.dims import Dim
@@ -18,7 +19,15 @@ from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.source import Span
 from ogive.dsl.values import Bundle, Module, Poison
 
-__all__ = ["Body", "Frame", "Mistakes", "Place", "Work"]
+__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work"]
+
+
+class Runaway(Exception):
+    """A file that builds without end: the whole build stops, with this error."""
+
+    def __init__(self, error: ArchError) -> None:
+        self.error = error
+
 
 
 class Mistakes:
@@ -40,16 +49,17 @@ class Mistakes:
 
 @dataclass(slots=True)
 class Body:
-    """One run of a network or block: its file, how it was reached, what is known about sizes, what it returned."""
+    """One run of a network or block: its file, how it was reached, what is known about sizes, what it returned.
+
+    `chain` are the definitions that run around it and itself.
+    """
 
     unit: Unit
     trail: tuple[str, ...]
     facts: Facts
-    depth: int = 0
+    chain: tuple[s.Definition, ...]
     shared: Module | None = None
     returned: Bundle | None = None
-    return_span: Span | None = None
-    ports: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -84,7 +94,21 @@ class Work:
     free: dict[str, tuple[str, int]] = field(default_factory=dict)
     scopes: dict[str, Span] = field(default_factory=dict)
     calls: int = 0
+    steps: int = 0
+    cells: dict[Span, str] = field(default_factory=dict)
+    """Cells of preset rows that were read, in words: `row S sets heads`."""
     taken: dict[str, int] = field(default_factory=dict)
+
+    def step(self, span: Span, steps: int = 1) -> None:
+        """Count what is done: files are hostile, and repeats multiply.
+
+        Raises:
+            ArchError: A513 it is too much.
+        """
+        self.steps += steps
+        if self.steps > limits.STEPS:
+            raise Runaway(fail("A513", f"building this network takes more than {limits.STEPS:,} steps", span,
+                               help="repeats inside repeats multiply"))
 
     def new_id(self, wanted: str) -> str:
         """A node id: the wanted path, numbered when it is taken."""
@@ -138,16 +162,33 @@ class Work:
             check_key(key, span)
             self.parameters[key] = Parameter(key, weight, node, span, tied)
         elif shared is None:
+            again = known.span == span
             raise fail(
-                "A107", f"two weights want the key `{key}`", span, labels=[Label(known.span, "the first")],
-                help="give one of them another name, or another key: `as \"...\"`",
+                "A107", f"two weights want the key `{key}`", span,
+                labels=[] if again else [Label(known.span, "the first")],
+                help="this line runs more than once: `repeat ... as blocks[i]:` gives each iteration a key of its own"
+                if again else f'another name, or another key: `as "{key.split(".")[0]}2"`',
             )
         elif known.weight.shape != weight.shape:
-            raise fail(
-                "A211", f"`{shared.name}` is shared, and its two runs want `{key}` of two shapes", span,
-                labels=[Label(known.span, f"the first run: {list(known.weight.shape)}")],
-                notes=[f"this run: {list(weight.shape)}"], help="one set of weights serves inputs of one width",
-            )
+            raise self._unlike(shared, f"`{key}` is {list(known.weight.shape)} in the first run, and would be "
+                               f"{list(weight.shape)} in this one", span)
+        module = shared
+        while module is not None:
+            if key not in module.keys and module.current is not module.first:
+                raise self._unlike(module, f"the first run has no `{key}`", span)
+            module.keys[key] = None
+            module = module.outer
+
+    def _unlike(self, shared: Module, what: str, span: Span) -> ArchError:
+        """Two runs of a shared module that want different weights: both are shown."""
+        first, current = shared.first, shared.current
+        assert first is not None and current is not None
+        return fail(
+            "A211", f"`{shared.name}` is shared, and runs here on another width than before", current.span,
+            label=f"this run: {current}", labels=[Label(first.span, f"the first run: {first}")],
+            notes=[what, f"the weight stands in {span}"],
+            help=f"one set of weights serves inputs of one width; a second module is `shared {shared.name}2 = ...`",
+        )
 
     def guard(self, condition: Condition, text: str, span: Span) -> None:
         self.guards.setdefault(condition, Guard(condition, text, span))

@@ -1,0 +1,257 @@
+"""Lines: `name = a, b -> op(args) as "key" : shape`, one node and one name each; aliases and constants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ogive.dsl import syntax as s
+from ogive.dsl.apply import Naming
+from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.evaluate import PATTERNS
+from ogive.dsl.later import later
+from ogive.dsl.load import Definition
+from ogive.dsl.names import Kind
+from ogive.dsl.runs import Runs
+from ogive.dsl.source import Span
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Silent, describe, whole
+from ogive.dsl.work import Frame
+
+__all__ = ["Lines"]
+
+QUIET: Final = frozenset({"learned"})
+"""Ops that make parameters from nothing: they do not move the flow."""
+
+
+class Lines(Runs):
+    """Lines without a body."""
+
+    def line(self, line: s.Line, frame: Frame) -> None:
+        if line.require is not None:
+            raise later("`require`", line.span)
+        if line.label is None and line.sources is None and isinstance(line.flow, s.Name) and line.flow.name == "pass":
+            raise fail("A102", "there is no `pass`", line.span,
+                       help="leave the whole container out: what is not written is the identity")
+        value = self._flow(line, frame)
+        names = line.label.names if line.label else ()
+        if not isinstance(value, Bundle | Poison):
+            self._constant(line, names, value, frame)
+            return
+        self.label(names, value, frame)
+        if isinstance(value, Poison):
+            raise Silent
+        if not self._is_quiet(line):
+            frame.flow = value
+        if line.shape is not None:
+            self._hold(line.shape, value, line, frame)
+
+    def _hold(self, shape: s.Shape, value: Bundle, line: s.Line, frame: Frame) -> None:
+        """Hold a line's result against its annotation, all parts of it where it has several."""
+        if self._is_quiet(line) and any(isinstance(d, s.NameDim) and d.name == "head" for d in shape.dims):
+            raise later("roles of a learned tensor", shape.span)
+        for out in value.outs if value.parts else value.outs[:1]:
+            if isinstance(out, Out):
+                self.promise(shape, out, frame)
+
+    def _is_quiet(self, line: s.Line) -> bool:
+        func = line.flow.func if isinstance(line.flow, s.Call) else line.flow
+        return isinstance(func, s.Name) and func.name in QUIET and line.sources is None
+
+    # ------------------------------------------------------------------------------------ names
+    def _constant(self, line: s.Line, names: Sequence[s.Name | s.Made | s.Item], value: Any, frame: Frame) -> None:
+        if not names:
+            raise fail("A117", f"this line makes {describe(value)} and does nothing with it", line.flow.span,
+                       help="name it: `name = ...`")
+        if line.shape is not None or line.key is not None:
+            raise fail("A117", f"{describe(value)} has no shape and no key", line.span)
+        if len(names) > 1:
+            self._unpack(names, value, frame, line)
+            return
+        self.bind(names[0], value, frame, "constant", _origin(line.flow, frame))
+
+    def _unpack(self, names: Sequence[s.Name | s.Made | s.Item], value: Any, frame: Frame, line: s.Line) -> None:
+        if not isinstance(value, tuple) or len(value) != len(names):
+            raise fail("A118", f"{len(names)} names stand here for {describe(value)}", names[0].span.to(names[-1].span),
+                       help="as many names as items")
+        for name, item in zip(names, value, strict=True):
+            self.bind(name, item, frame, "constant", None)
+
+    def label(self, names: Sequence[s.Name | s.Made | s.Item], value: Bundle | Poison, frame: Frame) -> None:
+        """Give a line's result its name, or each of several results one."""
+        if len(names) == 1:
+            self.bind(names[0], value, frame, "node", None)
+        elif names and isinstance(value, Bundle):
+            if len(value.outs) != len(names):
+                results = "1 result" if len(value.outs) == 1 else f"{len(value.outs)} results"
+                raise fail("A118", f"{len(names)} names stand here for {results}", names[0].span.to(names[-1].span),
+                           notes=[f"`{o.type}`" for o in value.outs[:6] if isinstance(o, Out)], help="a name for each")
+            for name, out in zip(names, value.outs, strict=True):
+                self.bind(name, Bundle((out,), title=name.span.text), frame, "node", None)
+        else:
+            for name in names:
+                self.bind(name, POISON, frame, "node", None)
+
+    def bind(self, name: s.Name | s.Made | s.Item, value: Any, frame: Frame, kind: Kind, origin: Span | None) -> None:
+        """Bind a name, a name made with a number, or an element of a list."""
+        if not isinstance(name, s.Item):
+            frame.names.bind(self.made_name(name, frame), value, name.span, kind, origin)
+            return
+        base, index = self._element(name, frame)
+        entry = frame.names.find(base)
+        known = entry.value if entry is not None else None
+        if isinstance(known, Poison):
+            return
+        if entry is not None and (not isinstance(known, Bundle) or known.items is None or known.outs):
+            raise fail("A103", f"`{base}` has a meaning here already, and is no list of elements", name.span,
+                       labels=[Label(entry.span, f"the {entry.kind}")])
+        items = known.items if isinstance(known, Bundle) and known.items is not None else {}
+        if index in items and entry is not None and entry.span != name.base.span:
+            raise fail("A103", f"`{base}[{index}]` stands here already", name.span, labels=[Label(entry.span, "above")])
+        made = value if isinstance(value, Bundle) else Bundle((POISON,))
+        frame.names.table[base] = frame.names.entry(
+            Bundle((), items={**items, index: made}, title=base), name.base.span, "node"
+        )
+
+    def _element(self, name: s.Item, frame: Frame) -> tuple[str, int]:
+        if not isinstance(name.base, s.Name) or isinstance(name.index, s.Slice):
+            raise fail("A014", "an element is named `name[i]`", name.span)
+        value = self.value(name.index, frame)
+        if isinstance(value, Poison):
+            raise Silent
+        index = whole(value)
+        if index is None or index < 0:
+            raise fail("A309", f"an element is named by a whole number; here is {describe(value)}", name.index.span)
+        return name.base.name, index
+
+    # ------------------------------------------------------------------------------------ ops
+    def _flow(self, line: s.Line, frame: Frame) -> Any:
+        """The value of a line: an op applied to its data, or an expression."""
+        target = line.flow
+        func = target.func if isinstance(target, s.Call) else target
+        op = self._op_of(line, func, frame)
+        if op is None:
+            if line.sources is not None:
+                raise self.unknown_op(func, frame)
+            value = self.value(target, frame)
+            if isinstance(value, OpValue):  # `relu if act else gelu`, `acts[i]`
+                op = value
+            elif line.key is not None:
+                raise fail("A117", "only an op has a key", line.key_span or line.span)
+            else:
+                return self._plain(line, value, frame)
+        elif isinstance(target, s.Call):
+            op = self.with_settings(op, target, frame)
+        inputs = self._inputs(line, op, frame)
+        naming = self._naming(line, op, frame)
+        before = len(self.work.parameters)
+        if isinstance(op.target, Definition):
+            made = self.run(op, inputs, naming, frame, line)
+        else:
+            made = self.use(op, inputs, naming, frame, target.span)
+        if frame.keys.iteration:
+            frame.keys.count(target.span, len(self.work.parameters) - before)
+        return made
+
+    def _plain(self, line: s.Line, value: Any, frame: Frame) -> Any:
+        """An alias, a constant or arithmetic; a bullet before it counts nothing."""
+        if line.label is not None and line.label.bullet:
+            raise fail("A117", f"`-` numbers an op; here is {describe(value)}", line.span, help="leave the `-` away")
+        return Bundle((value,)) if isinstance(value, Out) else value
+
+    def _op_of(self, line: s.Line, func: s.Expr, frame: Frame) -> OpValue | None:
+        """The op of a line; None where it is an expression."""
+        called = isinstance(line.flow, s.Call)
+        if line.sources is None and called:
+            pattern = isinstance(func, s.Name) and func.name in PATTERNS
+            if pattern or self.is_function(line.flow, frame):
+                return None
+        if not called and line.sources is None and not isinstance(func, s.Name | s.Attr):
+            return None
+        op = self.op(func, frame)
+        if op is None and called:
+            raise self.unknown_op(func, frame)
+        if op is not None and not called and line.sources is None and isinstance(func, s.Name):
+            self._refuse_ambiguity(func, frame)
+        return op
+
+    def _refuse_ambiguity(self, name: s.Name, frame: Frame) -> None:
+        entry = frame.names.find(name.name)
+        if entry is None or isinstance(entry.value, OpValue):
+            return
+        if isinstance(entry.value, Poison):
+            raise Silent
+        raise fail(
+            "A105", f"`{name.name}` is a {entry.kind} here and an op as well", name.span,
+            labels=[Label(entry.span, f"the {entry.kind}")],
+            help=f"`_ -> {name.name}` is the op; another name for the {entry.kind} would be clearer",
+        )
+
+    def _inputs(self, line: s.Line, op: OpValue, frame: Frame) -> list[Out | Poison]:
+        if line.sources is not None:
+            values = [self.value(x, frame) for x in line.sources]
+            return self.tensors(values, line.sources[0].span.to(line.sources[-1].span))
+        if self._takes_nothing(op):
+            return []
+        if frame.flow is None:
+            raise fail("A119", f"nothing flows into `{op.name}` here", line.flow.span,
+                       help=f"name its data: `x -> {line.flow.span.text}`")
+        return self.tensors([frame.flow], line.flow.span)
+
+    def _takes_nothing(self, op: OpValue) -> bool:
+        if isinstance(op.target, type):
+            return op.target.inputs == ()
+        definition, _, _ = self.definition_of(op)
+        assert isinstance(definition.node, s.Network | s.Block)
+        return not any(isinstance(x, s.Input) for x in definition.node.body)
+
+    # ------------------------------------------------------------------------------------ keys
+    def _naming(self, line: s.Line, op: OpValue, frame: Frame) -> Naming:
+        label = line.label
+        if line.key is not None:
+            if op.module is not None:
+                raise fail("A121", f"`{op.module.name}` is shared: its key stands where it is declared",
+                           line.key_span or line.span, help=f'`shared {op.module.name} = {op.name} as "{line.key}"`')
+            if label is not None and label.bullet:
+                frame.keys.bullet()
+            key = self.as_key(line.key, line.key_span or line.span, frame)
+            return Naming(self._first_name(label, frame), key, line.span)
+        if label is None or len(label.names) > 1:
+            return Naming(span=line.flow.span)
+        if label.bullet:
+            return Naming("", frame.keys.bullet(), line.span)
+        name = label.names[0]
+        if isinstance(name, s.Item):
+            base, index = self._element(name, frame)
+            return Naming(f"{base}[{index}]", frame.keys.under(f"{base}.{index}"), line.span)
+        made = self.made_name(name, frame)
+        return Naming(made, frame.keys.under(made), line.span)
+
+    def _first_name(self, label: s.Label | None, frame: Frame) -> str:
+        if label is None or not label.names or isinstance(label.names[0], s.Item):
+            return ""
+        return self.made_name(label.names[0], frame)
+
+    def as_key(self, key: str, span: Span, frame: Frame) -> str:
+        """`as "a.b"` under the prefix, `as "/a.b"` from the root; `{s}` is a whole number."""
+
+        def number(found: re.Match[str]) -> str:
+            entry = frame.names.find(found[1])
+            if entry is not None and isinstance(entry.value, Poison):
+                raise Silent
+            value = None if entry is None else whole(entry.value)
+            if value is None or value < 0:
+                here = "nothing" if entry is None else describe(entry.value)
+                raise fail("A112", f"`{{{found[1]}}}` in a key is a whole number; here is {here}", span)
+            return str(value)
+
+        made = re.sub(r"\{\s*([A-Za-z_]\w*)\s*\}", number, key)
+        if "{" in made:
+            raise fail("A112", f"`{key}` is no state_dict key", span,
+                       help="braces hold the name of a number: `k = s + 1` above, then `{k}`")
+        return made[1:] if made.startswith("/") else frame.keys.under(made)
+
+
+def _origin(expr: s.Expr, frame: Frame) -> Span | None:
+    entry = frame.names.find(expr.name) if isinstance(expr, s.Name) else None
+    return entry.origin if entry else None

@@ -1,0 +1,199 @@
+"""Operators: arithmetic on numbers and tensors, comparisons, conditions that are decided while building."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+from ogive.dsl import syntax as s
+from ogive.dsl.conditions import Condition
+from ogive.dsl.diagnostics import ArchError, fail
+from ogive.dsl.dims import Poly
+from ogive.dsl.later import later
+from ogive.dsl.numbers import binary, is_number, negative
+from ogive.dsl.patterns import Pattern
+from ogive.dsl.source import Span
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Setting, describe, whole
+from ogive.dsl.work import Frame, Work
+
+__all__ = ["Operators", "is_tensor"]
+
+ARITHMETIC: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow"}
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, Bundle | Out)
+
+
+class Operators(ABC):
+    """What operators make of values."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    @abstractmethod
+    def value(self, expr: s.Expr, frame: Frame) -> Any:
+        """What an expression stands for (`evaluate.py`)."""
+
+    @abstractmethod
+    def primitive(
+        self, op: str, inputs: list[Any], settings: tuple[Setting, ...], frame: Frame, span: Span
+    ) -> Bundle | Poison:
+        """Make an unnamed node of a weightless primitive (`apply.py`)."""
+
+    def trail(self, frame: Frame) -> list[str]:
+        """How this line was reached, when it stands in a block: `ViT.S > blocks[0] > Encoder`."""
+        return [f"in {' > '.join(frame.body.trail)}"] if len(frame.body.trail) > 1 else []
+
+    # ------------------------------------------------------------------------------------ arithmetic
+    def unary(self, expr: s.Unary, frame: Frame) -> Any:
+        if expr.op == "not":
+            truth = self.truth(expr.value, frame)
+            return truth if isinstance(truth, Poison) else not truth
+        value = self.value(expr.value, frame)
+        if isinstance(value, Poison):
+            return POISON
+        if expr.op == "~" or isinstance(value, Pattern):
+            raise later("the complement of a pattern", expr.span)
+        if is_tensor(value):
+            return self.primitive("neg", [value], (), frame, expr.span)
+        if isinstance(value, OpValue):
+            raise _no_number(expr.op, value, expr.value.span)
+        return negative(value, expr.span)
+
+    def binary(self, expr: s.Binary, frame: Frame) -> Any:
+        if expr.op in ("and", "or"):
+            return self._logic(expr, frame)
+        left, right = self.value(expr.left, frame), self.value(expr.right, frame)
+        if isinstance(left, Poison) or isinstance(right, Poison):
+            return POISON
+        for value, side in ((left, expr.left), (right, expr.right)):
+            if isinstance(value, Pattern):
+                raise later("joining attention patterns", expr.span)
+            if isinstance(value, OpValue):
+                raise _no_number(expr.op, value, side.span)
+        if expr.op in ("|", "&"):
+            raise fail("A309", f"`{expr.op}` joins attention patterns; here are {describe(left)} and {describe(right)}",
+                       expr.span, help="conditions are joined with `and` and `or`")
+        if is_tensor(left) or is_tensor(right):
+            return self._arithmetic(expr, left, right, frame)
+        if expr.op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+            self.work.step(expr.span, len(left) + len(right))
+        return binary(expr.op, left, right, expr.span)
+
+    def _arithmetic(self, expr: s.Binary, left: Any, right: Any, frame: Frame) -> Bundle | Poison:
+        """A node for arithmetic on tensors."""
+        if expr.op not in ARITHMETIC:
+            raise fail("A309", f"`{expr.op}` is no arithmetic on tensors", expr.span, help="tensors take + - * / **")
+        op = ARITHMETIC[expr.op]
+        if is_tensor(left) and is_tensor(right):
+            return self.primitive(op, [left, right], (), frame, expr.span)
+        tensor, other, side = (left, right, expr.right) if is_tensor(left) else (right, left, expr.left)
+        if not is_number(other) or isinstance(other, Poly):
+            what = f"`{expr.op}` joins a tensor and a number; here is {describe(other)}"
+            raise fail("A309", what, side.span, notes=self.trail(frame),
+                       help="pin the size in `input`, as in `H=224`" if isinstance(other, Poly) else None)
+        settings = [Setting("number", other, side.span, side.span)]
+        if tensor is right:
+            settings.append(Setting("reverse", True, side.span, side.span))
+        return self.primitive(op, [tensor], tuple(settings), frame, expr.span)
+
+    # ------------------------------------------------------------------------------------ truth
+    def _logic(self, expr: s.Binary, frame: Frame) -> bool | Poison:
+        left = self.truth(expr.left, frame)
+        if isinstance(left, Poison) or left == (expr.op == "or"):
+            return left
+        return self.truth(expr.right, frame)
+
+    def truth(self, expr: s.Expr, frame: Frame) -> bool | Poison:
+        """A condition that is decided while building."""
+        value = self.value(expr, frame)
+        if isinstance(value, Poison | bool):
+            return value
+        if is_tensor(value):
+            raise later("a condition on a tensor", expr.span)
+        raise fail("A309", f"a condition is True or False; here is {describe(value)}", expr.span,
+                   help=f"compare it: `{expr.span.text} > 0`" if is_number(value) else "compare it with `==`")
+
+    def decided(self, expr: s.Compare, frame: Frame) -> bool | Poison:
+        """A comparison that must come out now."""
+        verdict = self.comparison(expr, frame)
+        if isinstance(verdict, Condition):
+            names = ", ".join(f"`{name}`" for name in sorted(verdict.symbols))
+            raise fail(
+                "A210", f"this depends on {names}, free in the input, and is decided while building", expr.span,
+                label=f"`{verdict.show()}` may be so or not", notes=self.trail(frame),
+                help="pin the size in `input` (`H=224`), or promise it above with `assert`",
+            )
+        return verdict
+
+    def comparison(self, expr: s.Compare, frame: Frame) -> bool | Condition | Poison:
+        """A comparison: True, False, or a condition on free sizes that is neither yet."""
+        left, right = self.value(expr.left, frame), self.value(expr.right, frame)
+        if isinstance(left, Poison) or isinstance(right, Poison):
+            return POISON
+        for value, side in ((left, expr.left), (right, expr.right)):
+            if is_tensor(value):
+                raise later("a comparison of tensors", side.span)
+        if isinstance(left, Poly) or isinstance(right, Poly):
+            return self._sizes(expr, left, right, frame)
+        if expr.op in ("==", "!="):
+            same = _equal(left, right)
+            return same if expr.op == "==" else not same
+        if not is_number(left) or not is_number(right):
+            what = f"`{expr.op}` orders numbers; here are {describe(left)} and {describe(right)}"
+            raise fail("A309", what, expr.span, notes=self.trail(frame))
+        match expr.op:
+            case "<":
+                return bool(left < right)
+            case "<=":
+                return bool(left <= right)
+            case ">":
+                return bool(left > right)
+            case _:
+                return bool(left >= right)
+
+    def _sizes(self, expr: s.Compare, left: Any, right: Any, frame: Frame) -> bool | Condition | Poison:
+        for value in (left, right):
+            if whole(value) is None and not isinstance(value, Poly):
+                raise fail("A309", f"a size is compared with whole numbers; here is {describe(value)}", expr.span)
+        left, right = (x if isinstance(x, Poly) else whole(x) for x in (left, right))
+        condition = self._condition(expr, left, right, frame)
+        known = frame.body.facts.holds(condition)
+        return condition if known is None else known
+
+    def _condition(self, expr: s.Compare, left: Any, right: Any, frame: Frame) -> Condition:
+        remainder = expr.left
+        if expr.op == "==" and right == 0 and isinstance(remainder, s.Binary) and remainder.op == "%":
+            return Condition("divisible", self.value(remainder.left, frame), self.value(remainder.right, frame))
+        match expr.op:
+            case "==":
+                return Condition("equal", left, right)
+            case "!=":
+                return Condition("not_equal", left, right)
+            case "<":
+                return Condition("less", left, right)
+            case "<=":
+                return Condition("less_equal", left, right)
+            case ">":
+                return Condition("less", right, left)
+            case ">=":
+                return Condition("less_equal", right, left)
+
+
+def _no_number(op: str, value: OpValue, span: Span) -> ArchError:
+    return fail(
+        "A309", f"`{value.name}` is an op, and `{op}` takes tensors and numbers", span,
+        help=f"run it on a line of its own and use its name: `y = x -> {value.name}`",
+    )
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, OpValue) and isinstance(right, OpValue):
+        return left.target == right.target and left.preset == right.preset
+    if isinstance(left, tuple) != isinstance(right, tuple):
+        left, right = whole(left), whole(right)
+        return left is not None and bool(left == right)
+    return bool(left == right)
