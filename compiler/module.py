@@ -1,7 +1,8 @@
 """The finished module: one `torch.fx.GraphModule` whose state_dict has the language's keys.
 
 `module.meta["ogive"]` holds what must survive a copy: `network` (name), `contract` (inputs and guards), `results`
-(key path -> name of the fx node), `keys` (the state_dict's order), `declined` (pass -> reason). Each fx node's
+(key path -> name of the fx node), `keys` (the state_dict's order), `shelf` (where modules without weights lie),
+`titles` (key path -> name of the block that runs there), `declined` (pass -> reasons). Each fx node's
 `meta["ogive"]` holds `op`, `span` ("file:line:column"), `node` (id in the checked graph) and `shape`.
 
 `forward` takes the inputs under their own names. One result is a tensor; several are a dict when all have names, else a
@@ -89,6 +90,8 @@ def assemble(graph: Graph, emit: Emit) -> Network:
         "contract": contract(graph, [n.target for n in emit.fx.nodes if n.op == "placeholder"]),
         "results": {path: emit.values[edge].name for path, edge in graph.results.items()},
         "keys": list(graph.parameters),
+        "shelf": emit.shelf,
+        "titles": _titles(graph),
         "declined": {},
     }
     for parameter in graph.parameters.values():
@@ -177,6 +180,15 @@ def _in_order(module: nn.Module, state: dict[str, Any], prefix: str, local: Any)
     for key in ours:
         if (name := prefix + key) in state:
             state[name] = state.pop(name)
+
+
+def _titles(graph: Graph) -> dict[str, str]:
+    """Key path -> the block whose run it is, the outermost where several share it."""
+    titles: dict[str, str] = {}
+    for region in graph.regions:
+        if region.kind == "block" and region.path and region.title:
+            titles.setdefault(region.path, region.title)
+    return titles
 
 
 def _class_name(name: str) -> str:

@@ -35,6 +35,7 @@ class Emit:
         modules: path -> module, filled by `module`; parameters in it are on the meta device until they are initialised.
         fx: the fx graph so far.
         values: (node id, result) -> the fx node that computes it.
+        shelf: the first part of the paths of modules without weights; no key begins with it.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -47,7 +48,7 @@ class Emit:
         self._weights: dict[str, Value] = {}
         self._sizes: dict[object, Value] = {}
         self._texts: dict[tuple[Tensor, ...], str] = {}  # writing a size costs more than all else here
-        self._shelf = _free_name("_ops", {key.split(".")[0] for key in graph.parameters})
+        self.shelf = _free_name("_ops", {key.split(".")[0] for key in graph.parameters})
         self._paths: dict[str, str] = {}
         self._taken: set[str] = set()
         names: set[str] = set()
@@ -151,7 +152,7 @@ class Emit:
         if node.id not in self._paths:
             name = _free_name(_identifier(node.id), self._taken)
             self._taken.add(name)
-            self._paths[node.id] = f"{self._shelf}.{name}"
+            self._paths[node.id] = f"{self.shelf}.{name}"
         path = self._paths[node.id]
         return f"{path}.{at}" if at else path
 
@@ -196,7 +197,11 @@ class Emit:
     def _arithmetic(self, function: Callable[..., Any], a: Value | int, b: Value | int) -> Value:
         at = (function, a, b)
         if at not in self._sizes:
-            self._sizes[at] = self._new("call_function", function, (a, b), {})
+            assert self._top is not None
+            with self.fx.inserting_after(self._top):
+                made = self.fx.create_node("call_function", function, (a, b), {}, name="size")
+            made.meta["ogive"] = {**self._about, "op": "size", "shape": ""}
+            self._sizes[at] = self._top = made
         return self._sizes[at]
 
 
