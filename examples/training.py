@@ -43,7 +43,7 @@ def shifted(images: Tensor) -> Tensor:
     return padded[torch.arange(count)[:, None, None], :, rows, cols].movedim(-1, 1)
 
 
-def train(model: nn.Module, data: Digits, epochs: int = 60, batch: int = 64, rate: float = 3e-3) -> None:
+def train(model: nn.Module, data: Digits, epochs: int = 80, batch: int = 64, rate: float = 3e-3) -> None:
     """Train in place: AdamW, one cycle of learning rates, labels smoothed by 0.1, images shifted by a pixel."""
     steps = len(data.images) // batch
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
