@@ -9,8 +9,8 @@ model = ogive.compile(net)                      # a torch.fx.GraphModule that tr
 ogive.draw(net, "vit.svg")
 ```
 
-Names are looked up when they are asked for: `import ogive` costs nothing, and only what compiles brings torch in. What a
-user can get wrong ends in one `ArchError`, with place, cause and help.
+Names are looked up when they are asked for: `import ogive` costs nothing, and only what compiles brings torch in.
+What a user can get wrong ends in one `ArchError`, with place, cause and help.
 """
 
 from __future__ import annotations

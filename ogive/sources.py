@@ -14,7 +14,7 @@ from ogive.dsl import limits
 from ogive.dsl.diagnostics import fail, nearest
 from ogive.dsl.load import Unit, library_names, load_file, load_library, load_text
 
-__all__ = ["arch_files", "in_library", "open_source"]
+__all__ = ["arch_files", "check_root", "in_library", "open_source", "read_stdin"]
 
 BARE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -33,7 +33,7 @@ def open_source(source: str | os.PathLike[str], root: str | os.PathLike[str] | N
     if not isinstance(source, str | os.PathLike):
         raise fail("A002", f"a source is a path or the name of a library file; here is a {type(source).__name__}")
     if source == "-":
-        return load_text(_stdin(), "<stdin>")
+        return load_text(read_stdin(), "<stdin>")
     if isinstance(source, str) and in_library(source):
         return load_library(source)
     if isinstance(source, str) and _is_name(source):
@@ -48,6 +48,17 @@ def open_source(source: str | os.PathLike[str], root: str | os.PathLike[str] | N
 
 def _is_name(source: str) -> bool:
     return BARE.fullmatch(source) is not None and not source.endswith(".arch") and not Path(source).exists()
+
+
+def check_root(root: str | None) -> str | None:
+    """`root`, when it is a folder.
+
+    Raises:
+        ArchError: A803.
+    """
+    if root is not None and not Path(root).is_dir():
+        raise fail("A803", f"`--root {root}` is no folder")
+    return root
 
 
 def arch_files(folder: Path) -> list[Path]:
@@ -71,12 +82,17 @@ def _library() -> frozenset[str]:
     return frozenset([*library_names(), *(f"std.{p.name[:-5]}" for p in parts if p.name.endswith(".arch"))])
 
 
-def _stdin() -> str:
+def read_stdin() -> str:
+    """The text on standard input.
+
+    Raises:
+        ArchError: A501 too large, A002 not UTF-8.
+    """
     data = sys.stdin.buffer.read(limits.FILE_BYTES + 1)
     if len(data) > limits.FILE_BYTES:
         raise fail("A501", f"the text on standard input is larger than {limits.FILE_BYTES:,} bytes")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise fail("A002", f"standard input is not UTF-8 text: byte {error.start} in line {line}") from None

@@ -1,0 +1,86 @@
+"""`ogive check`: everything that is wrong with some files, and what is worth knowing about those that are right."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ogive.commands.failure import FINDINGS, WRONG_USE, exit_code, say
+from ogive.commands.options import AsJson, Root
+from ogive.commands.output import as_json, progress, result
+from ogive.dsl.diagnostics import ArchError
+
+if TYPE_CHECKING:
+    from ogive.checking import FileReport
+
+__all__ = ["check"]
+
+
+def check(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files, folders, names of the library, or - for stdin.")
+    ],
+    claims: Annotated[
+        bool, typer.Option("--claims/--no-claims", help="Hold the figures of `expect` tables against the networks.")
+    ] = True,
+    root: Root = None,
+    json: AsJson = False,
+) -> int:
+    """Check names, shapes and published figures of files.
+
+    Every network is built at every preset, nothing is run, and all mistakes are shown at once.
+    Exits with 1 when something is wrong, with 2 when a file cannot be read.
+    """
+    from ogive.checking import reports
+    from ogive.sources import check_root
+
+    found: list[FileReport] = []
+    check_root(root)
+    with progress("checking") as step:
+        for report in reports(files, claims, root):
+            step(f"checking {os.path.basename(report.path)}")
+            found.append(report)
+    if json:
+        as_json({"ok": all(r.ok for r in found), "files": [r.as_json() for r in found]})
+    else:
+        for report in found:
+            _print(report)
+    codes = [exit_code(r.mistakes) for r in found if not r.ok]
+    return WRONG_USE if WRONG_USE in codes else FINDINGS if codes else 0
+
+
+def _print(report: FileReport) -> None:
+    if not report.ok:
+        count = len(report.mistakes)
+        result(f"{report.path}: {count} mistake{'s' if count > 1 else ''}")
+        say(ArchError(report.mistakes))
+        return
+    facts = [_count(len(report.networks), "network")] if report.networks else ["parts"]
+    facts += [_count(len(report.claims), "published figure")] if report.claims else []
+    result(f"{report.path}: ok, {', '.join(facts)}")
+    width = max(map(len, report.networks), default=0)
+    figures = [f"{built.graph.parameter_count:,}" for built in report.networks.values()]
+    for name, figure in zip(report.networks, figures, strict=True):
+        result(f"  {name:<{width}}  {figure:>{max(map(len, figures))}} parameters")
+    for name in report.unreached:
+        result(f"  {name}: names checked; it is built when its settings are given")
+    for text, names in _remarks(report).items():
+        where = "" if len(names) == len(report.networks) else f" ({', '.join(names)})"
+        result(f"  {text}{where}")
+
+
+def _remarks(report: FileReport) -> dict[str, list[str]]:
+    """Guards and dropped nodes, each with the networks it is true of."""
+    found: dict[str, list[str]] = {}
+    for name, built in report.networks.items():
+        guards = [f"assumes {guard.condition.show()}, line {guard.span.line}" for guard in built.graph.guards]
+        drops = [f"drops `{node.id}`, line {node.span.line}: no result needs it" for node in built.dropped]
+        for text in dict.fromkeys([*guards, *drops]):
+            found.setdefault(text, []).append(name)
+    return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

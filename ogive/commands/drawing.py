@@ -1,0 +1,7 @@
+"""`ogive draw`."""
+
+__all__ = ["draw"]
+
+
+def draw() -> None:
+    """Not here yet."""
