@@ -56,13 +56,18 @@ class _Writer:
         )
         if heading := self._heading():
             page.attr("graph", label=heading)
-        for column in self._split():
+        columns = self._split()
+        for column in columns:
             if len(column) == len(drawing.items):
                 self._items(page, column)
                 continue
+            if column is not columns[0]:
+                with page.subgraph(name=f"cluster_turn_{self._name(column[0].id)}") as inner:
+                    inner.attr(style="invis", label="", margin="0")
+                    self._turn(inner, column)
             with page.subgraph(name=f"cluster_column_{self._name(column[0].id)}") as inner:
-                inner.attr(style="invis", label="", margin="4")
-                self._turn(inner, column)
+                inner.attr(style="invis", label="", margin="0")
+                self._end(inner, column)
                 self._items(inner, column)
         self._arcs(page, drawing.items)
         self._turns(page)
@@ -170,6 +175,13 @@ class _Writer:
             found[-1].append(item)
         return [tuple(column) for column in found]
 
+    def _end(self, page: Any, column: tuple[Item, ...]) -> None:
+        """The point below a column from where the line goes to the next."""
+        boxes = {box.id for item in column for box in _boxes(item)}
+        for link in self.drawing.links:
+            if link.target in self.drawing.columns[1:] and link.source in boxes:
+                page.edge(self._name(link.source), self._point(page, f"end {link.target}"), arrowhead="none", weight="300")
+
     def _turn(self, page: Any, column: tuple[Item, ...]) -> None:
         """Two points at the left of a column: there the line from the end of the column before goes up to its top."""
         for right in self.drawing.columns[1:]:
@@ -188,7 +200,7 @@ class _Writer:
         for right in tops[1:]:
             link = next(link for link in self.drawing.links if link.target == right)
             with page.subgraph(graph_attr={"rank": "same"}) as rank:
-                rank.edge(self._name(link.source), self._name(f"down {right}"), arrowhead="none")
+                rank.edge(self._name(f"end {right}"), self._name(f"down {right}"), arrowhead="none")
 
     def _arcs(self, page: Any, items: tuple[Item, ...]) -> None:
         """The skips between boxes of one frame, each led round by two points at its right."""

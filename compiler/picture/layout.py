@@ -27,7 +27,7 @@ __all__ = ["MOST", "arrange"]
 MOST: Final = 60
 """How many boxes a picture has at most where `depth` is not given: what a page holds."""
 
-AIRY: Final = 24
+AIRY: Final = 22
 """Up to so many boxes there is room for an arrow between any two ops."""
 
 LIGHT: Final = frozenset({"norm", "activation", "regularise", "layout"})
@@ -296,7 +296,7 @@ class _Layout:
         return Row(
             members, family, name, op_name(node.op), describe(node.primitive, self.folding.varying.get(node.id)), params,
             self.folding.times[node.id] if params else 1,
-            small=below or not params and family in ("activation", "regularise", "layout"),
+            small=family in LIGHT and (below or not params and family != "norm"),
             ports=len(node.outputs) if node.primitive.parts else 0,
             hint=str(node),
         )

@@ -40,7 +40,7 @@ def connect(
     items = _entries(items, arrows)
     _mark_skips(arrows)
     items = _branches(items, arrows)
-    links = _links(arrows, graph, folding, boxes, shapes)
+    links = _links(arrows, graph, boxes, shapes, _stages(items))
     return tuple(items), (*links, *_ties(items, graph, folding, home))
 
 
@@ -124,7 +124,7 @@ def _mark_skips(arrows: list[_Arrow]) -> None:
 
 
 def _links(
-    arrows: list[_Arrow], graph: Graph, folding: Folding, boxes: Mapping[str, Box], shapes: Shapes,
+    arrows: list[_Arrow], graph: Graph, boxes: Mapping[str, Box], shapes: Shapes, stages: Mapping[str, str],
 ) -> list[Link]:
     found: list[Link] = []
     said: set[tuple[str, Edge]] = set()
@@ -134,8 +134,16 @@ def _links(
         if out not in said and arrow.source in boxes and not (arrow.skip and arrow.source in goes_on):
             said.add(out)
             label = _label(boxes[arrow.source], arrow.edge, graph, shapes)
+            if stages.get(arrow.source, "") != stages.get(arrow.target, "") and not boxes[arrow.source].rows[-1].ports:
+                label = shapes(graph.tensor(arrow.edge))
         found.append(Link(arrow.source, arrow.target, "skip" if arrow.skip else "flow", label, arrow.tail, arrow.head))
     return found
+
+
+def _stages(items: Sequence[Item]) -> dict[str, str]:
+    """The stage of each box that is in one: between stages the shape is always said."""
+    stages = [item for item in items if isinstance(item, Frame) and item.kind == "stage"]
+    return {box.id: stage.id for stage in stages for box in stage.boxes()}
 
 
 def _reaches(source: str, target: str, after: Mapping[str, list[str]]) -> bool:
