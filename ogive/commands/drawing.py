@@ -1,7 +1,37 @@
-"""`ogive draw`."""
+"""`ogive draw`: a network as a picture."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ogive.commands.failure import tell
+from ogive.commands.options import File, Net, Root, Set, open_network
+from ogive.commands.output import progress
 
 __all__ = ["draw"]
 
 
-def draw() -> None:
-    """Not here yet."""
+def draw(
+    file: File,
+    net: Net = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="OUT", help="A file ending in .svg, .png, .pdf or .dot.")
+    ] = ...,  # type: ignore[assignment]
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=0, max=99, help="How many levels of parts to open; else all.")
+    ] = None,
+    set_: Set = None,
+    root: Root = None,
+) -> None:
+    """Draw a network: repeats folded, shapes on the arrows.
+
+    SVG, PNG and PDF need Graphviz: the program `dot`, or the package pygraphviz.
+    """
+    from ogive.compiler.picture import draw
+
+    network = open_network(file, net, set_, root)
+    with progress(f"drawing {network.name}"):
+        draw(network, output, **({} if depth is None else {"depth": depth}))
+    tell(f"wrote {output}: {network.name}")

@@ -28,8 +28,8 @@ def summary(
 ) -> None:
     """Show a network part by part: shapes, parameters, cost.
 
-    Equal iterations of a repeat are one line, `x12`: its figures, and those below it, are of one iteration, the share is
-    of all of them.
+    Equal iterations of a repeat are one line, `x12`: its figures, and those below it, are of one iteration, the share
+    is of all of them.
     """
     from ogive.compiler.cost import figures, tree
 
@@ -44,7 +44,7 @@ def summary(
     table(("", "op", "output", "params", "MACs", "share"), rows, right=(3, 4, 5))
     at = ", ".join(f"{name}={value}" for name, value in totals["sizes"].items())
     if any(row.times > 1 for row, _, _ in shown):
-        result("\nBehind x and below it: the figures of one, the share of all.")
+        result("\nA line with an x and those below it: figures of one iteration, share of all.")
     result(f"{totals['name']}: {totals['params']:,} parameters, {human(totals['macs'], 4)} multiply-adds"
            f"{f' at {at}' if at else ''}, {totals['nodes']} nodes")
 
