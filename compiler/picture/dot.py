@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import graphviz
@@ -83,8 +84,8 @@ class _Writer:
         drawing = self.drawing
         lines = []
         if drawing.title:
-            count = f"<FONT COLOR=\"{LINES['faint']}\">  {amount(drawing.params)} parameters</FONT>" if drawing.params else ""
-            lines.append(f"<B>{_escaped(drawing.title)}</B>{count}")
+            count = f"  {amount(drawing.params)} parameters" if drawing.params else ""
+            lines.append(f"<B>{_escaped(drawing.title)}</B><FONT COLOR=\"{LINES['faint']}\">{count}</FONT>")
         if drawing.caption:
             words = "<BR/>".join(_escaped(line) for line in _wrapped(drawing.caption))
             lines.append(f"<FONT POINT-SIZE=\"{SIZES['text']:g}\">{words}</FONT>")
@@ -109,7 +110,8 @@ class _Writer:
             "label": _html(self._title(frame)), "labeljust": "l", "fontname": FONT, "fontsize": str(SIZES["text"]),
             "style": "rounded,filled" if frame.kind != "scope" else "rounded,filled,dashed",
             "color": color, "penwidth": "1.6" if repeated else "0.9", "margin": "9",
-            "fillcolor": "#ffffff" if frame.kind == "stage" else LINES["frame_fill"], "id": _identity("frame", frame.id),
+            "fillcolor": "#ffffff" if frame.kind == "stage" else LINES["frame_fill"],
+            "id": _identity("frame", frame.id),
             "tooltip": _plain(" ".join((frame.name, frame.title, frame.note)).strip()) or "frame",
         }
 
@@ -155,13 +157,15 @@ class _Writer:
         span = f' COLSPAN="{max(heads, row.ports, 1)}"'
         pad = 1 if row.small else 4 if closed else 3
         lines = [_cells("h", heads, width, ("q", "k", "v"))] if heads else []
-        lines.append(f'<TR><TD{span} CELLPADDING="{pad}" WIDTH="{width}"><FONT POINT-SIZE="{size:g}" COLOR="{colors.text}">{"  ".join(words)}</FONT></TD></TR>')
+        text = f'<FONT POINT-SIZE="{size:g}" COLOR="{colors.text}">{"  ".join(words)}</FONT>'
+        lines.append(f'<TR><TD{span} CELLPADDING="{pad}" WIDTH="{width}">{text}</TD></TR>')
         if box.note:
             lines += [f"<TR><TD>{_faint(_escaped(line))}</TD></TR>" for line in box.note.split("; ")]
         lines += [_cells("t", row.ports, width, ())] if row.ports else []
         return (
-            f'<TABLE STYLE="ROUNDED" BORDER="{2 if closed and row.detail else 1}" COLOR="{colors.border}" BGCOLOR="{colors.fill}" '
-            f'CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" WIDTH="{width}">{"".join(lines)}</TABLE>'
+            f'<TABLE STYLE="ROUNDED" BORDER="{2 if closed and row.detail else 1}" COLOR="{colors.border}" '
+            f'BGCOLOR="{colors.fill}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" '
+            f'WIDTH="{width}">{"".join(lines)}</TABLE>'
         )
 
     # -------------------------------------------------------------------------------------------------------- links
@@ -180,10 +184,11 @@ class _Writer:
         boxes = {box.id for item in column for box in _boxes(item)}
         for link in self.drawing.links:
             if link.target in self.drawing.columns[1:] and link.source in boxes:
-                page.edge(self._name(link.source), self._point(page, f"end {link.target}"), arrowhead="none", weight="300")
+                point = self._point(page, f"end {link.target}")
+                page.edge(self._name(link.source), point, arrowhead="none", weight="300")
 
     def _turn(self, page: Any, column: tuple[Item, ...]) -> None:
-        """Two points at the left of a column: there the line from the end of the column before goes up to its top."""
+        """The points at the left of a column between which the line that comes from the column before goes up."""
         for right in self.drawing.columns[1:]:
             if right in {box.id for item in column for box in _boxes(item)}:
                 link = next(link for link in self.drawing.links if link.target == right)
@@ -192,13 +197,13 @@ class _Writer:
                 page.edge(up, down, arrowhead="none", weight="300", **label)
 
     def _turns(self, page: Any) -> None:
+        """Columns begin at one height; the lines between them run right, up and right again."""
         tops = self.drawing.columns
         with page.subgraph(graph_attr={"rank": "same"}) as rank:
-            for left, right in zip(tops, tops[1:], strict=False):
+            for left, right in pairwise(tops):
                 rank.edge(self._name(left), self._name(f"up {right}"), style="invis")
                 rank.edge(self._name(f"up {right}"), self._name(right))
         for right in tops[1:]:
-            link = next(link for link in self.drawing.links if link.target == right)
             with page.subgraph(graph_attr={"rank": "same"}) as rank:
                 rank.edge(self._name(f"end {right}"), self._name(f"down {right}"), arrowhead="none")
 

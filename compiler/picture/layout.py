@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from ogive.compiler.picture.fold import DROPS, Folding, Run, fold, slots
@@ -92,7 +93,7 @@ class _Layout:
             chain = graph.region_chain(node)
             if any(r.id in hidden for r in chain):
                 continue
-            for outer, inner in zip(chain, chain[1:], strict=False):
+            for outer, inner in pairwise(chain):
                 if inner.id not in seen:
                     seen.add(inner.id)
                     self.inside.setdefault(outer.id, []).append(inner)
@@ -107,15 +108,16 @@ class _Layout:
         self.runs = {run.drawn: run for runs in folding.runs.values() for run in runs}
 
     def drawing(self, title: str, caption: str) -> Drawing:
+        graph, folding = self.graph, self.folding
         items = self._stack(self._items(0, 0))
         outputs = [
             Box(self._id(f"{name or 'output'} out"), "output", (Row((), "port", name or "output", ""),))
             for name, _ in self.graph.outputs
         ]
         items, links = connect(
-            (*items, *outputs), self.graph, self.folding, self.reads,
-            [(box.id, self.folding.source(edge.node, -1, edge)) for box, (_, edge) in zip(outputs, self.graph.outputs, strict=True)],
-            Shapes(self.graph),
+            (*items, *outputs), graph, folding, self.reads,
+            [(box.id, folding.source(e.node, -1, e)) for box, (_, e) in zip(outputs, graph.outputs, strict=True)],
+            Shapes(graph),
         )
         drawing = Drawing(self.graph.name, title, caption, items, links, self.graph.parameter_count, self.depth)
         return rise(drawing, self.graph)
@@ -143,7 +145,8 @@ class _Layout:
         items = self._stack(self._items(region.id, level))
         if len(items) == 1 and isinstance(items[0], Box) and items[0].kind == "ops":
             first, *rest = items[0].rows
-            name = region.name if first.name in ("", region.name) or first.name.isdigit() else f"{region.name}.{first.name}"
+            named = first.name not in ("", region.name) and not first.name.isdigit()
+            name = f"{region.name}.{first.name}" if named else region.name
             return [replace(items[0], rows=(replace(first, name=name), *rest))]
         self.names -= {item.id for item in items}
         return [self._frame(region, self._short(region.path), "", level, kind="scope")]
@@ -176,12 +179,13 @@ class _Layout:
         name = repeat.name
         if count == 1 and block is None:
             return self._items(run.drawn, level)
-        if name and len(runs) > 1 or count == 1:
+        if (name and len(runs) > 1) or count == 1:
             first, last = (self.graph.regions[i].index for i in (run.iterations[0], run.iterations[-1]))
             if name:
                 name = f"{name}.{first}" if count == 1 else f"{name}.{first}–{last}"
         region, title = (block, block.title) if block else (self.graph.regions[run.drawn], "")
-        return [self._frame(region, name, title, level, count=count, note=self._note(run), kind="block" if block else "repeat")]
+        kind = "block" if block else "repeat"
+        return [self._frame(region, name, title, level, count=count, note=self._note(run), kind=kind)]
 
     def _block(self, region: int) -> Region | None:
         """The one block that a region holds, if it holds nothing else."""
@@ -195,7 +199,7 @@ class _Layout:
         kind: str = "block",
     ) -> Item:
         nodes = self._nodes(region.id)
-        if level >= self.depth or kind == "block" and self._known(title, nodes):
+        if level >= self.depth or (kind == "block" and self._known(title, nodes)):
             self.cut |= level >= self.depth
             return self._closed(region, name, title, count, nodes, note)
         with self._within(region.path):
@@ -207,7 +211,7 @@ class _Layout:
         )
 
     def _known(self, title: str, nodes: list[str]) -> bool:
-        """Whether a block of these ops and this wiring, at whatever widths, stands open already; from now on it does."""
+        """Whether a block of these ops and this wiring, at any width, stands open already; from now on it does."""
         local = {node: i for i, node in enumerate(nodes)}
         key = (title, *(
             (self.graph.nodes[n].op, tuple((local.get(e.node), e.result) for e in self.reads[n])) for n in nodes
@@ -278,7 +282,8 @@ class _Layout:
     def _box(self, stack: list[str]) -> Box:
         head = self.graph.nodes[stack[0]]
         if head.primitive is None:
-            return Box(self._id(head.id), "input", (Row((head.id,), "port", head.name or head.id, "", hint=str(head.outputs[0])),))
+            row = Row((head.id,), "port", head.name or head.id, "", hint=str(head.outputs[0]))
+            return Box(self._id(head.id), "input", (row,))
         symbol = self._symbol(head)
         rows = tuple(self._row(self.graph.nodes[node], i > 0) for i, node in enumerate(stack))
         heads = len(head.inputs) if head.op == "attend" and len(head.inputs) == 3 else 0
@@ -294,9 +299,10 @@ class _Layout:
         name = "" if node.name in ("", node.op) else node.name
         params = self._count([node.id])
         return Row(
-            members, family, name, op_name(node.op), describe(node.primitive, self.folding.varying.get(node.id)), params,
+            members, family, name, op_name(node.op),
+            describe(node.primitive, self.folding.varying.get(node.id)), params,
             self.folding.times[node.id] if params else 1,
-            small=family in LIGHT and (below or not params and family != "norm"),
+            small=family in LIGHT and (below or (not params and family != "norm")),
             ports=len(node.outputs) if node.primitive.parts else 0,
             hint=str(node),
         )

@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A leaf. `symbol` is set on merges; `area` is the plane it answers on, as a share of the input's (None: no image)."""
+    """A leaf. `symbol` is set on merges; `area` is its plane as a share of the input's (None: it has no plane)."""
 
     id: str
     kind: BoxKind

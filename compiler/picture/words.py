@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from ogive.dsl.conditions import Contradiction
@@ -79,7 +80,7 @@ def _window(say: Say, differs: Callable[[str], bool], values: Mapping[str, Any])
 
 def _conv(say: Say, differs: Callable[[str], bool], values: Mapping[str, Any]) -> str:
     words = [_window(say, differs, values), say("out")]
-    words += [f"{label} {say(name)}" for name, label in (("dilation", "dilation"), ("groups", "groups")) if differs(name)]
+    words += [f"{name} {say(name)}" for name in ("dilation", "groups") if differs(name)]
     return ", ".join(words)
 
 
@@ -132,7 +133,7 @@ def varied(values: Sequence[Any]) -> str:
     if len(set(texts)) == 1:
         return texts[0]
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values) and len(values) > 2:
-        steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+        steps = [b - a for a, b in pairwise(values)]
         if all(s >= 0 for s in steps) or all(s <= 0 for s in steps):
             return f"{texts[0]} .. {texts[-1]}"
     if len(texts) <= 4:
@@ -164,7 +165,7 @@ class Shapes:
 
     def __call__(self, tensor: Tensor) -> str:
         """The shape of one tensor."""
-        axes = [a for a in tensor.axes if a.role is not Role.BATCH or a.size == 1 and tensor.rank < 3]
+        axes = [a for a in tensor.axes if a.role is not Role.BATCH or (a.size == 1 and tensor.rank < 3)]
         words = []
         for axis in axes:
             if axis.role is Role.POSITION and axis.grid:
