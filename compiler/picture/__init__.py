@@ -9,16 +9,13 @@ from os import PathLike
 from pathlib import Path
 
 from ogive.compiler.picture.dot import dot_text
-from ogive.compiler.picture.layout import arrange
+from ogive.compiler.picture.layout import MOST_BOXES, arrange
 from ogive.compiler.picture.model import Drawing
 from ogive.compiler.picture.render import INSTALL, is_available, place_for, render, suffix_of, write
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph
 
 __all__ = ["MOST_BOXES", "Drawing", "arrange", "draw", "to_dot", "to_svg"]
-
-MOST_BOXES = 2_000
-"""Above so many boxes a layout takes minutes and nobody can read it."""
 
 
 def draw(
@@ -60,14 +57,7 @@ def to_dot(
     Raises:
         ArchError: A815, the drawing has more than `MOST_BOXES` boxes.
     """
-    drawing = arrange(graph, depth=depth, title=title, caption=caption)
-    count = sum(1 for _ in drawing.boxes())
-    if count > MOST_BOXES:
-        raise fail(
-            "A815", f"`{graph.name}` would be a picture of {count:,} boxes; at most {MOST_BOXES:,} are drawn",
-            help="a smaller `depth` closes blocks" if depth else "what is written as blocks and repeats can be closed",
-        )
-    return dot_text(drawing)
+    return dot_text(arrange(graph, depth=depth, title=title, caption=caption))
 
 
 def to_svg(

@@ -84,8 +84,9 @@ class _Writer:
         drawing = self.drawing
         lines = []
         if drawing.title:
-            count = f"  {amount(drawing.params)} parameters" if drawing.params else ""
-            lines.append(f"<B>{_escaped(drawing.title)}</B><FONT COLOR=\"{LINES['faint']}\">{count}</FONT>")
+            lines.append(f"<B>{_escaped(drawing.title)}</B>")
+            facts = [f"{amount(drawing.params)} parameters"] if drawing.params else []
+            lines.append(_faint(" · ".join([*facts, "shapes of one sample"])))
         if drawing.caption:
             words = "<BR/>".join(_escaped(line) for line in _wrapped(drawing.caption))
             lines.append(f"<FONT POINT-SIZE=\"{SIZES['text']:g}\">{words}</FONT>")
@@ -288,7 +289,8 @@ def _lines(frame: Frame) -> tuple[str, list[str]]:
     if frame.count > 1:
         big += f"  ×{frame.count}"
     second = [frame.name] if frame.title and frame.name else []
-    second += [_share(frame.params, frame.times)] if frame.params else []
+    in_all = " in all" if frame.count > 1 and frame.times == 1 else ""
+    second += [_share(frame.params, frame.times) + in_all] if frame.params else []
     small = [" · ".join(second)] if second else []
     return big, small + (frame.note.split("; ") if frame.note else [])
 

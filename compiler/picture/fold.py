@@ -24,14 +24,15 @@ DROPS = frozenset({"dropout", "drop_path"})
 class Run:
     """Consecutive iterations (region ids) that are drawn as one, `drawn`.
 
-    `varying` maps a drawn node to its settings that differ, with one value per iteration. `shared` says that every
-    weight inside is the same one in all of them.
+    `varying` maps a drawn node to its settings that differ, with one value per iteration. `shared` holds the keys of
+    the modules inside whose weights are the same ones in all of them; `whole` says that all are.
     """
 
     iterations: tuple[int, ...]
     drawn: int
     varying: Mapping[str, Mapping[str, tuple[Any, ...]]]
-    shared: bool
+    shared: tuple[str, ...]
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -244,12 +245,12 @@ class _Folder:
                 varying[name] = {"p": rates}
         if drawn is not group[0]:
             self._enter(group[0], drawn)
-        shared = len(group) > 1 and bool(drawn.keys) and all(it.keys == drawn.keys for it in group)
+        shared = tuple(k for i, k in enumerate(drawn.keys) if len(group) > 1 and all(it.keys[i] == k for it in group))
         if len(group) > 1:
             for key, name in group[-1].drops.items():
                 folding._stands.setdefault(name, drawn.drops.get(key, name))
         folding.varying.update(varying)
-        return Run(tuple(it.region for it in group), drawn.region, varying, shared)
+        return Run(tuple(it.region for it in group), drawn.region, varying, shared, shared == drawn.keys)
 
     def _stand(self, name: str, all_of_them: list[str], times: int | None = None) -> None:
         folding = self.folding

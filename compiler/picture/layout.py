@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final
 
 from ogive.compiler.picture.fold import DROPS, Folding, Run, fold, slots
@@ -21,12 +21,16 @@ from ogive.compiler.picture.links import connect
 from ogive.compiler.picture.model import Box, Drawing, Frame, Item, Row
 from ogive.compiler.picture.rise import columns, rise
 from ogive.compiler.picture.words import Shapes, describe, op_name, varied
+from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.graph import Edge, Graph, Node, Region
 
-__all__ = ["MOST", "arrange"]
+__all__ = ["MOST", "MOST_BOXES", "arrange"]
 
 MOST: Final = 60
 """How many boxes a picture has at most where `depth` is not given: what a page holds."""
+
+MOST_BOXES: Final = 2_000
+"""Above so many boxes a layout takes minutes and nobody can read it."""
 
 AIRY: Final = 22
 """Up to so many boxes there is room for an arrow between any two ops."""
@@ -42,6 +46,9 @@ def arrange(graph: Graph, *, depth: int | None = None, title: str | None = None,
     `depth` counts the frames that are opened inside each other, from 0 (the outline), all of them. Without it the
     deepest that keeps the picture under `MOST` boxes is taken, and in a picture of more than `AIRY` boxes a block that
     is built like one that stands open before it is closed: each kind of block is shown once.
+
+    Raises:
+        ArchError: A815, there would be more than `MOST_BOXES` boxes.
     """
     folding = fold(graph)
 
@@ -54,15 +61,26 @@ def arrange(graph: Graph, *, depth: int | None = None, title: str | None = None,
         return drawing if _size(drawing) <= AIRY else columns(at(depth, once=False, dense=True)[0])
     best, level = None, 0
     while True:
-        for once, dense in ((False, False), (True, False), (True, True)):
-            drawing, cut = at(level, once=once, dense=dense)
-            if _size(drawing) <= AIRY:
-                break
+        try:
+            for once, dense in ((False, False), (True, False), (True, True)):
+                drawing, cut = at(level, once=once, dense=dense)
+                if _size(drawing) <= AIRY:
+                    break
+        except ArchError:
+            if best is None:
+                raise
+            return best
         if best is not None and _size(drawing) > MOST:
             return best
         if not cut:
             return drawing
         best, level = drawing, level + 1
+
+
+def _common(keys: tuple[str, ...]) -> str:
+    """The module that all keys are in."""
+    parts = list(takewhile(lambda words: len(set(words)) == 1, zip(*(key.split(".") for key in keys), strict=False)))
+    return ".".join(words[0] for words in parts) or ", ".join(keys[:3])
 
 
 def _size(drawing: Drawing) -> int:
@@ -114,6 +132,12 @@ class _Layout:
             Box(self._id(f"{name or 'output'} out"), "output", (Row((), "port", name or "output", ""),))
             for name, _ in self.graph.outputs
         ]
+        count = sum(1 for item in items for _ in ((item,) if isinstance(item, Box) else item.boxes()))
+        if count > MOST_BOXES:
+            raise fail(
+                "A815", f"`{graph.name}` would be a picture of {count:,} boxes; at most {MOST_BOXES:,} are drawn",
+                help="a smaller `depth` closes blocks" if self.depth else "blocks and repeats can be closed and folded",
+            )
         items, links = connect(
             (*items, *outputs), graph, folding, self.reads,
             [(box.id, folding.source(e.node, -1, e)) for box, (_, e) in zip(outputs, graph.outputs, strict=True)],
@@ -145,9 +169,7 @@ class _Layout:
         items = self._stack(self._items(region.id, level))
         if len(items) == 1 and isinstance(items[0], Box) and items[0].kind == "ops":
             first, *rest = items[0].rows
-            named = first.name not in ("", region.name) and not first.name.isdigit()
-            name = f"{region.name}.{first.name}" if named else region.name
-            return [replace(items[0], rows=(replace(first, name=name), *rest))]
+            return [replace(items[0], rows=(replace(first, name=first.name or region.name), *rest))]
         self.names -= {item.id for item in items}
         return [self._frame(region, self._short(region.path), "", level, kind="scope")]
 
@@ -248,7 +270,7 @@ class _Layout:
                 what = op_name(op) if op in DROPS else f"{op_name(op)} {setting}"
                 words.append(f"{what} {varied(values)}")
         if run.shared:
-            words.append("one set of weights")
+            words.append("one set of weights" + ("" if run.whole else f": {_common(run.shared)}"))
         return "; ".join(dict.fromkeys(words))
 
     # -------------------------------------------------------------------------------------------------- nodes to boxes
@@ -296,12 +318,13 @@ class _Layout:
         assert node.primitive is not None
         family = node.primitive.family
         members = self.folding.members[node.id]
-        name = "" if node.name in ("", node.op) else node.name
+        path = self.graph.regions[node.region].path
+        name = "" if node.name in ("", node.op) else self._short(f"{path}.{node.name}" if path else node.name)
         params = self._count([node.id])
         return Row(
             members, family, name, op_name(node.op),
             describe(node.primitive, self.folding.varying.get(node.id)), params,
-            self.folding.times[node.id] if params else 1,
+            self._times([node.id]),
             small=family in LIGHT and (below or (not params and family != "norm")),
             ports=len(node.outputs) if node.primitive.parts else 0,
             hint=str(node),
@@ -320,9 +343,12 @@ class _Layout:
         return sum(self.params.get(m, 0) for n in nodes for m in self.folding.members[n])
 
     def _times(self, nodes: list[str]) -> int:
-        """How often a part was folded: what its parameters divide by to be those of one run."""
-        times = {self.folding.times[n] for n in nodes if self.params.get(n)}
-        return min(times, default=1)
+        """How often a part was folded: what its parameters divide by to be those of one run. 1 where weights are
+        shared between the runs: then they are told in all."""
+        owners = {sum(1 for m in self.folding.members[n] if m in self.params) for n in nodes}
+        owners.discard(0)
+        runs = {self.folding.times[n] for n in nodes if any(m in self.params for m in self.folding.members[n])}
+        return owners.pop() if owners == runs and len(owners) == 1 else 1
 
     def _id(self, wish: str) -> str:
         name, n = wish, 1

@@ -91,16 +91,21 @@ def _entries(items: Sequence[Item], arrows: list[_Arrow]) -> list[Item]:
 
 def _branches(items: Sequence[Item], arrows: list[_Arrow]) -> list[Item]:
     """Put a point behind each box that both goes on and skips to a merge beside it: there the line branches."""
+    leaving: dict[str, list[_Arrow]] = {}
+    for arrow in arrows:
+        leaving.setdefault(arrow.source, []).append(arrow)
+    return _branched(items, arrows, leaving)
+
+
+def _branched(items: Sequence[Item], arrows: list[_Arrow], leaving: Mapping[str, list[_Arrow]]) -> list[Item]:
     beside = {item.id for item in items if isinstance(item, Box)}
     found: list[Item] = []
     for item in items:
         if not isinstance(item, Box):
-            found.append(replace(item, items=tuple(_branches(item.items, arrows))))
+            found.append(replace(item, items=tuple(_branched(item.items, arrows, leaving))))
             continue
         found.append(item)
-        if item.kind == "entry":
-            continue
-        out = [arrow for arrow in arrows if arrow.source == item.id]
+        out = leaving.get(item.id, []) if item.kind != "entry" else []
         edges = {arrow.edge for arrow in out}
         if len(edges) != 1 or not any(arrow.skip and arrow.target in beside for arrow in out):
             continue
@@ -120,7 +125,8 @@ def _mark_skips(arrows: list[_Arrow]) -> None:
         after.setdefault(arrow.source, []).append(arrow.target)
         before.setdefault(arrow.target, set()).add(arrow.source)
     for a in arrows:
-        a.skip = len(before[a.target]) > 1 and len(after[a.source]) > 1 and _reaches(a.source, a.target, after)
+        joins = len(before[a.target]) > 1 and len(after[a.source]) > 1 and a.head is None
+        a.skip = joins and _reaches(a.source, a.target, after)
 
 
 def _links(

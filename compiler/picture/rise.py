@@ -21,6 +21,10 @@ def rise(drawing: Drawing, graph: Graph) -> Drawing:
     """The drawing with the planes of its boxes, and its right arm and levels where it is a U."""
     whole = max((_area(graph.nodes[i].outputs[0], graph) or 0 for i in graph.inputs), default=0)
     planes = {box.id: _plane(box, graph, whole) for box in drawing.boxes()}
+    points = {box.id for box in drawing.boxes() if box.kind == "entry"}
+    for link in drawing.links:  # they stand in the order drawn: what leads to a point comes before what leaves it
+        if link.target in points:
+            planes[link.target] = planes[link.source]
     drawing = replace(drawing, items=tuple(_measured(item, planes) for item in drawing.items))
     rising = _arm(drawing, planes)
     if not rising:
