@@ -237,7 +237,7 @@ class _Forward:
     def _argument(self, node: fx.Node) -> str:
         """An input's name: its own at the root, a weight's or size's own, else x, so that equal blocks read alike."""
         if node.op == "placeholder" and not self.scope.path:
-            return _identifier(str(node.target))
+            return str(node.target)
         return _identifier(str(node.target).rpartition(".")[2]) if node.op == "get_attr" else (
             _last(node) if _is_size(node) else "x"
         )

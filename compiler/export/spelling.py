@@ -75,7 +75,7 @@ def constructor(module: nn.Module, path: str) -> str:
     arguments = []
     plain = True  # positional until one is left out
     for argument in inspect.signature(kind).parameters.values():
-        if argument.name in ("device", "dtype"):
+        if argument.name in ("device", "dtype") or argument.name.startswith("_"):
             continue
         found = _argument(module, argument.name, path)
         if argument.default is not argument.empty and _same(found, argument.default):

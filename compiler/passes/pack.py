@@ -47,11 +47,8 @@ def _refuses(made: nn.Conv2d | nn.Linear) -> str | None:
         return f"its weight is on {made.weight.device.type}"
     if made.weight.dtype is not torch.float32:
         return f"its weight is of {str(made.weight.dtype).removeprefix('torch.')}"
-    if isinstance(made, nn.Conv2d):
-        if isinstance(made.padding, str) or made.padding_mode != "zeros":
-            return "its padding is more than zeros on both sides"
-        if 1 < made.groups < made.in_channels:
-            return "a grouped convolution, for which torch's own kernel is kept"
+    if isinstance(made, nn.Conv2d) and (isinstance(made.padding, str) or made.padding_mode != "zeros"):
+        return "its padding is more than zeros on both sides"
     return None
 
 

@@ -1,0 +1,183 @@
+"""Networks as Python files: they run where this package cannot be imported, and take the same weights."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fakes import B, H, W, graph_of, image, tokens
+
+import ogive
+from ogive import ArchError
+from ogive.compiler.export.source import to_source
+from ogive.compiler.pipeline import compile
+
+RUN = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("ogive", "lark", "pydantic", "networkx"):
+            raise ImportError(name + " is not here")
+
+sys.meta_path.insert(0, Without())
+import runpy
+import torch
+
+space = runpy.run_path(sys.argv[1])
+model = space[space["__all__"][0]]().eval()
+kept = torch.load(sys.argv[2])
+model.load_state_dict(kept["state"], strict=True)
+with torch.no_grad():
+    result = model(*kept["inputs"])
+result = list(result.values()) if isinstance(result, dict) else list(result) if isinstance(result, tuple) else [result]
+torch.save({"state": model.state_dict(), "result": result}, sys.argv[3])
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+TEXTS = {
+    "tied": """
+network Tied(vocab=11, dim=8):
+    input ids: B N of int
+    wte = embedding(vocab, dim)
+    blocks:
+        - layernorm
+        - gelu
+        - linear(8)
+    head = linear(vocab, bias=False, weight=wte.weight)
+""",
+    "shared and named": """
+block Part(width):
+    input x: ... C
+    fc = linear(width)
+    norm = layernorm
+
+network Net:
+    input x: B 4
+    input class_: B 4
+    shared g = Part(4)
+    x -> g
+    y = _ + class_
+    y -> g
+    body:
+        first = linear(3) as "/elsewhere.first"
+        dropout(0.5)
+        second = Part(2)
+    return early=y, late=body
+""",
+    "sizes": """
+network Sizes:
+    input x: B 3 H W
+    a = conv(4, 3x3, stride=2, pad=1, pad_mode="reflect")
+    tokens = to_tokens
+    cls = learned(4)
+    add = tokens * cls
+    repeat 2 as blocks[i]:
+        repeat 2 as layers[j]:
+            residual:
+                fc = linear(4)
+                drop_path(0.1)
+    norm = groupnorm(2)
+    to_image
+    up = upsample(2)
+    skip = conv(4, pad="same", stride=2)
+    return up, skip
+""",
+}
+
+
+def compare(module: Any, inputs: tuple[torch.Tensor, ...], folder: Path) -> str:
+    """The file's text; its answers, its keys and its weights are the module's."""
+    text = to_source(module)
+    assert "ogive" not in text.replace("written by Ogive", "")
+    paths = [folder / name for name in ("net.py", "in.pt", "out.pt")]
+    paths[0].write_text(text, encoding="utf-8")
+    torch.save({"state": module.state_dict(), "inputs": inputs}, paths[1])
+    done = subprocess.run([sys.executable, "-c", RUN, *map(str, paths)], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    kept = torch.load(paths[2])
+    wanted = module(*inputs)
+    wanted = list(wanted.values()) if isinstance(wanted, dict) else wanted if isinstance(wanted, tuple) else [wanted]
+    for ours, theirs in zip(kept["result"], wanted, strict=True):
+        torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=0)
+    module.load_state_dict(kept["state"], strict=True)
+    assert done.stdout.count("(") == len(wanted)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("file", "network", "settings", "lines"),
+    [
+        ("vit", "ViT.Ti", {"depth": 3}, 100),
+        ("resnet", "ResNet.r50", {}, 300),
+        ("mixer", "MLPMixer.B16", {"depth": 2}, 100),
+        ("unet", "UNet", {}, 320),
+    ],
+)
+def test_the_library(file: str, network: str, settings: dict[str, Any], lines: int, tmp_path: Path) -> None:
+    module = ogive.compile(ogive.load(file, network, **settings)).eval()
+    side = 224 if file in ("vit", "mixer") else 64
+    text = compare(module, (torch.randn(1, 3, side, side),), tmp_path)
+    assert len(text.splitlines()) < lines
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_equal_blocks_are_one_class_and_a_loop() -> None:
+    text = to_source(ogive.load("vit", "ViT.B"))
+    assert text.count("class ") == 4
+    assert "self.blocks = nn.ModuleList([Encoder() for _ in range(12)])" in text
+    assert "for block in self.blocks:\n            x = block(x)" in text
+    assert "# B 1000" in text
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_corners(name: str, tmp_path: Path) -> None:
+    module = ogive.compile(ogive.loads(TEXTS[name])).eval()
+    inputs = {
+        "tied": (torch.tensor([[3, 1, 4]]),),
+        "shared and named": (torch.randn(2, 4), torch.randn(2, 4)),
+        "sizes": (torch.randn(2, 3, 10, 12),),
+    }[name]
+    text = compare(module, inputs, tmp_path)
+    if name == "tied":
+        assert "self.head.weight = self.wte.weight" in text
+
+
+@pytest.mark.parametrize(
+    ("op", "types", "settings", "x"),
+    [
+        ("transpose_conv", (image(B, 4, H, W),), {"out": 3, "size": 3, "stride": 2}, (1, 4, 5, 6)),
+        ("max_pool", (image(B, 4, H, W),), {"size": 3, "pad": "same"}, (1, 4, 5, 6)),
+        ("frozen_batchnorm", (image(B, 4, H, W),), {}, (1, 4, 5, 6)),
+        ("linear", (tokens(B, 5, 4),), {"out": 3, "transposed": True}, (1, 5, 4)),
+        ("leaky_relu", (tokens(B, 5, 4),), {"slope": 0.2}, (1, 5, 4)),
+        ("quick_gelu", (tokens(B, 5, 4),), {}, (1, 5, 4)),
+        ("rmsnorm", (tokens(B, 5, 4),), {}, (1, 5, 4)),
+        ("instancenorm", (image(B, 4, H, W),), {"affine": True}, (1, 4, 5, 6)),
+        ("channel_shuffle", (image(B, 4, H, W),), {"groups": 2}, (1, 4, 5, 6)),
+    ],
+)
+def test_ops(op: str, types: Any, settings: dict[str, Any], x: tuple[int, ...], tmp_path: Path) -> None:
+    compare(compile(graph_of(op, *types, **settings)).eval(), (torch.randn(x),), tmp_path)
+
+
+def test_a_frozen_module_is_refused() -> None:
+    frozen = ogive.freeze(ogive.compile(ogive.load("resnet", "ResNet.r18")))
+    with pytest.raises(ArchError, match="A721"):
+        to_source(frozen)
+
+
+def test_no_text_of_a_file_becomes_code() -> None:
+    module = ogive.compile(ogive.loads("network N:\n    input x: B 4\n    a = linear(2)\n"))
+    evil = 'x"""\nimport os\nos.abort()\n"""'
+    module.meta["ogive"]["network"] = evil
+    module.meta["ogive"]["titles"] = {"a": evil}
+    for node in module.graph.nodes:
+        node.meta.get("ogive", {})["shape"] = evil
+    text = to_source(module)
+    assert not any(line.lstrip().startswith(("import os", "os.")) for line in text.splitlines())
+    exec(__builtins__["compile"](text, "net.py", "exec"), {"__name__": "net"})  # type: ignore[index]
