@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ogive.checking import check
     from ogive.compiler.features import features
     from ogive.compiler.freeze import freeze
-    from ogive.compiler.picture import draw
     from ogive.compiler.pipeline import compile
     from ogive.dsl.diagnostics import ArchError
     from ogive.network import load, loads
+    from ogive.pictures import draw
 
 __all__ = ["ArchError", "__version__", "check", "compile", "draw", "features", "freeze", "load", "loads"]
 
@@ -35,7 +35,7 @@ _ROOMS: Final = {
     "ArchError": "ogive.dsl.diagnostics",
     "check": "ogive.checking",
     "compile": "ogive.compiler.pipeline",
-    "draw": "ogive.compiler.picture",
+    "draw": "ogive.pictures",
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",
     "load": "ogive.network",
@@ -53,4 +53,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -11,10 +11,14 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from ogive.dsl.diagnostics import ArchError, fail, nearest
+from ogive.network import Network
 
 __all__ = ["Difference", "read_header"]
 
 Shape = tuple[int, ...]
+
+SHARED = "shared:"
+"""Metadata that `ogive` writes for tied weights: `shared:KEY` is the key that has the numbers."""
 
 SHOWN = 8
 """How many keys an error names; the others stand in the listing."""
@@ -30,7 +34,8 @@ def read_header(path: str) -> dict[str, Shape]:
         raise fail("A805", f"`{path}` is a folder, a `.safetensors` file is needed")
     try:
         with safe_open(path, framework="numpy") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            about = file.metadata() or {}
     except FileNotFoundError:
         raise fail("A805", f"cannot read `{path}`: no such file") from None
     except OSError as error:
@@ -41,20 +46,36 @@ def read_header(path: str) -> dict[str, Shape]:
             "A805", f"`{path}` is no safetensors file: {what}",
             help="a `.pt` or `.pth` file becomes one with `safetensors.torch.save_file(state_dict, path)`",
         ) from None
+    for name, first in about.items():  # a storage of several keys is written once, under the first of them
+        if name.startswith(SHARED) and first in found:
+            found.setdefault(name.removeprefix(SHARED), found[first])
+    return found
 
 
 @dataclass(frozen=True)
 class Difference:
     """What a checkpoint has otherwise than a network: truthy when there is something."""
 
-    network: str
+    of: Network
     path: str
-    wanted: Mapping[str, Shape]
     found: Mapping[str, Shape]
+
+    @property
+    def network(self) -> str:
+        return self.of.name
+
+    @cached_property
+    def wanted(self) -> dict[str, Shape]:
+        return self.of.parameters
 
     @cached_property
     def missing(self) -> list[str]:
-        return [key for key in self.wanted if key not in self.found]
+        """Keys that are not there; of tied ones it takes one, as some programs write them."""
+        groups: dict[str, list[str]] = {}
+        for key, parameter in self.of.graph.parameters.items():
+            groups.setdefault(parameter.tied or key, []).append(key)
+        there = {key for group in groups.values() if any(k in self.found for k in group) for key in group}
+        return [key for key in self.wanted if key not in there]
 
     @cached_property
     def unexpected(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -107,4 +108,6 @@ def _root(
 
 def main() -> None:
     """The entry point: runs the words on the command line and exits."""
+    gc.set_threshold(50_000, 20, 20)  # a command makes much, keeps it, and ends
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else pydantic looks through every installed package
     app()

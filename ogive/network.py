@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from ogive.compiler.cost import macs
+from ogive.compiler.picture import to_svg
 from ogive.dsl.build import Built, build
-from ogive.dsl.diagnostics import fail
+from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.graph import Graph, Guard, Node
 from ogive.dsl.load import Unit, load_text
 from ogive.dsl.ops.record import Size, show_setting
@@ -40,6 +42,11 @@ class Network:
     def doc(self) -> str:
         """The comment above the definition."""
         return self._built.doc
+
+    @property
+    def caption(self) -> str:
+        """The first line of `doc`."""
+        return self.doc.strip().partition("\n")[0]
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -77,6 +84,13 @@ class Network:
             ArchError: A802, a size that the network does not have, or one that must be given.
         """
         return macs(self.graph, sizes)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """For notebooks: the picture, where there is a Graphviz, and the summary as text."""
+        bundle = {"text/plain": str(self)}
+        with contextlib.suppress(ArchError):
+            bundle["image/svg+xml"] = to_svg(self.graph, caption=self.caption or None)
+        return bundle
 
     def __repr__(self) -> str:
         return f"<ogive.Network {self.name}: {self.parameter_count:,} parameters, {len(self.graph)} nodes>"

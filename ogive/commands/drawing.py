@@ -20,7 +20,7 @@ def draw(
         str, typer.Option("-o", "--output", metavar="OUT", help="A file ending in .svg, .png, .pdf or .dot.")
     ] = ...,  # type: ignore[assignment]
     depth: Annotated[
-        int | None, typer.Option("--depth", min=0, max=99, help="How many levels of parts to open; else all.")
+        int | None, typer.Option("--depth", min=0, max=99, help="Levels of parts to open; else as many as can be read.")
     ] = None,
     set_: Set = None,
     root: Root = None,
@@ -29,9 +29,9 @@ def draw(
 
     SVG, PNG and PDF need Graphviz: the program `dot`, or the package pygraphviz.
     """
-    from ogive.compiler.picture import draw
+    from ogive.pictures import draw
 
     network = open_network(file, net, set_, root)
     with progress(f"drawing {network.name}"):
-        draw(network, output, **({} if depth is None else {"depth": depth}))
-    tell(f"wrote {output}: {network.name}")
+        place = draw(network, output, depth=depth)
+    tell(f"wrote {place}: {network.name}")

@@ -85,7 +85,7 @@ def keys(
     if against is None:
         _list(network.graph.parameters, json)
         return 0
-    difference = Difference(network.name, against, network.parameters, read_header(against))
+    difference = Difference(network, against, read_header(against))
     if json:
         as_json(difference.as_json())
     else:

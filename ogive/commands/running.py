@@ -51,8 +51,8 @@ def run(
         _check_keys(network, weights)
     with progress(f"building {network.name}") as step:
         import torch
-        from safetensors.torch import load_file
 
+        from ogive.compiler.export.weights import load
         from ogive.compiler.pipeline import compile
 
         generator = torch.Generator().manual_seed(seed)
@@ -60,7 +60,7 @@ def run(
         model = compile(network, generator=generator).eval()
         if weights is not None:
             step(f"reading {weights}")
-            model.load_state_dict(load_file(weights), strict=True)
+            load(model, weights)
         inputs = [torch.from_numpy(image)] if image is not None else _random(network.graph, sizes, generator)
         step(f"running {network.name}")
         built = time.perf_counter()
@@ -86,7 +86,7 @@ def _check_keys(network: Any, weights: str) -> None:
     """
     from ogive.checkpoint import Difference, read_header
 
-    difference = Difference(network.name, weights, network.parameters, read_header(weights))
+    difference = Difference(network, weights, read_header(weights))
     if difference:
         raise difference.error()
 
