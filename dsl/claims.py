@@ -108,7 +108,7 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
 
 
 def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
-    """A column that names an input (`299` and `800x1066` are its rows and columns, `1x3x800x1066` the whole), or a letter."""
+    """What a column pins: an input (`800x1066` is its rows and columns, `1x3x800x1066` the whole) or a free letter."""
     values: tuple[int, ...]
     if isinstance(cell, s.SizeExpr):
         values = cell.values
