@@ -301,7 +301,7 @@ class Annotator(Evaluator):
                 return divide(actual, known)
             case "-":
                 return known - actual if new_is_right else actual + known
-        return None if new_is_right else actual * known
+        return None if new_is_right or known == 0 else actual * known
 
     def _group(self, group: s.GroupDim, axis: Axis, frame: Frame) -> None:
         if len(group.segments) == len(axis.segments) and "-" not in group.signs:

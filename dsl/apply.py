@@ -255,7 +255,7 @@ class Applier(Settings):
         line = span.text.strip().partition("\n")[0]
         if not keys.iteration:
             raise fail("A104", f"{what} and needs a name", span, notes=self.trail(frame),
-                       help=f"`name = {line}`; the name is its key in the state_dict")
+                       help=f'`name = {line}`, or `{line} as "name"`: the name is its key in the state_dict')
         if keys.claimed is not None and keys.claimed != span:
             raise fail("A106", f"{what} and needs a name: another op of this iteration has none either", span,
                        labels=[Label(keys.claimed, "this one")], help=f"`name = {line}`")

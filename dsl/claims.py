@@ -108,7 +108,7 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
 
 
 def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
-    """What a column pins: an input (`800x1066` is its rows and columns, `1x3x800x1066` the whole) or a free letter."""
+    """A column that names an input (its rows and columns: `299`, `800x1066`) or a free letter."""
     values: tuple[int, ...]
     if isinstance(cell, s.SizeExpr):
         values = cell.values
@@ -122,13 +122,11 @@ def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
         known = [*FIGURES, *graph.inputs, *graph.free]
         raise fail("A401", f"`expect` knows no figure `{column.name}`", column.span,
                    help=offer(column.name, known, "there are"))
-    whole = graph.nodes[column.name].outputs[0].axes
-    axes = whole if len(values) == len(whole) else [a for a in whole if a.role in SPATIAL]
+    axes = [a for a in graph.nodes[column.name].outputs[0].axes if a.role in SPATIAL]
     if len(values) == 1:
         values *= len(axes)
     if len(values) != len(axes):
-        rows = f"its {len(axes)} rows and columns, or " if axes else ""
-        raise fail("A402", f"`{column.name}` is pinned by {rows}all of its {len(whole)} axes", cell.span)
+        raise fail("A402", f"`{column.name}` has {len(axes)} axes to pin", cell.span)
     found: dict[str, int] = {}
     for axis, value in zip(axes, values, strict=True):
         if isinstance(axis.size, Poly):

@@ -177,7 +177,7 @@ class Lines(Runs):
 
     def _refuse_ambiguity(self, name: s.Name, frame: Frame) -> None:
         entry = frame.names.find(name.name)
-        if entry is None or isinstance(entry.value, OpValue):
+        if entry is None or entry.kind == "size" or isinstance(entry.value, OpValue):
             return
         if isinstance(entry.value, Poison):
             raise Silent

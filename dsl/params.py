@@ -18,7 +18,7 @@ from ogive.dsl.patterns import Pattern
 from ogive.dsl.settings import fields_of
 from ogive.dsl.source import Span
 from ogive.dsl.values import POISON, OpValue, Poison, Setting, Silent, describe
-from ogive.dsl.work import Frame
+from ogive.dsl.work import Frame, Work
 
 __all__ = ["Parametrised", "presets_of"]
 
@@ -32,6 +32,10 @@ def presets_of(node: s.Network | s.Block) -> s.Presets | None:
 
 class Parametrised(Applier):
     """Binding of parameters."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        self.deriving: list[s.Derived] = []
 
     def bind_params(
         self, definition: Definition, settings: tuple[Setting, ...], preset: str | None, frame: Frame, span: Span
@@ -204,7 +208,11 @@ class Parametrised(Applier):
             settings = self.on_top(settings, base, self.order_of(base))
             assert isinstance(base.target, Definition)
             definition, preset = base.target, base.preset
-        raise fail("A113", f"`{definition.name}` is derived from itself", definition.node.name_span)
+        raise self._circle(definition)
+
+    def _circle(self, definition: Definition) -> ArchError:
+        return fail("A113", f"`{definition.name}` is derived from itself", definition.node.name_span,
+                    help="a derived network starts from another: `network X = ViT.S(depth=6)`")
 
     def order_of(self, op: OpValue) -> Sequence[str]:
         if isinstance(op.target, type):
@@ -224,7 +232,13 @@ class Parametrised(Applier):
         """What a derived network derives from: `ViT.S(over=causal)` as an op with settings."""
         node = definition.node
         assert isinstance(node, s.Derived)
-        value = self.value(node.value, self.file_frame(definition))
+        if any(node is other for other in self.deriving):
+            raise self._circle(definition)
+        self.deriving.append(node)
+        try:
+            value = self.value(node.value, self.file_frame(definition))
+        finally:
+            self.deriving.pop()
         if isinstance(value, Poison):
             raise Silent
         if (

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Literal, TypeAlias
 
 from ogive.dsl.dims import Dim
-from ogive.dsl.dims_text import show
+from ogive.dsl.dims_text import show, wrapped
 
 __all__ = ["Axis", "DType", "Role", "Segment", "Tensor", "image", "tokens", "vector"]
 
@@ -149,14 +149,9 @@ class Tensor:
 
 def _show(axis: Axis) -> str:
     if axis.role is not Role.POSITION or not axis.grid:
-        text = show(axis.size)
-        return text if text.replace("_", "").isalnum() or (text.endswith(")") and text[0] != "(") else f"({text})"
-    parts = [" ".join(_atom(show(d)) for d in s.grid) if s.grid else show(s.size) for s in axis.segments]
+        return wrapped(show(axis.size))
+    parts = [" ".join(wrapped(show(d)) for d in s.grid) if s.grid else show(s.size) for s in axis.segments]
     return "(" + " + ".join(parts) + ")"
-
-
-def _atom(text: str) -> str:
-    return text if " " not in text or text.endswith(")") else f"({text})"
 
 
 def image(batch: Dim, channel: Dim, *spatial: Dim) -> Tensor:

@@ -186,7 +186,7 @@ class Work:
         return fail(
             "A211", f"`{shared.name}` is shared, and runs here on another width than before", current.span,
             label=f"this run: {current}", labels=[Label(first.span, f"the first run: {first}")],
-            notes=[what, f"the weight stands in {span}"],
+            notes=[what, *([f"the weight stands in {span}"] if span != current.span else [])],
             help=f"one set of weights serves inputs of one width; a second module is `shared {shared.name}2 = ...`",
         )
 

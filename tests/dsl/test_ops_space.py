@@ -67,7 +67,7 @@ def test_global_and_adaptive_pools() -> None:
 def test_upsample() -> None:
     x = image(B, 8, H, W)
     like = Reference("other", image(B, 3, 5, 7))
-    assert str(made("upsample", x, by=2)) == "B 8 (2*H) (2*W)"
+    assert str(made("upsample", x, by=2)) == "B 8 2*H 2*W"
     assert str(made("upsample", x, size=Size((3, 5)), mode="bilinear")) == "B 8 3 5"
     assert str(made("upsample", x, like=like)) == "B 8 5 7"
     assert str(made("upsample", x, like=Reference("tokens", grid(4, 6, 8, prefix=1)))) == "B 8 4 6"
@@ -109,7 +109,7 @@ def test_who_lost_the_grid_is_said() -> None:
 def test_depth_and_space() -> None:
     assert str(made("space_to_depth", image(B, 8, 6, 4), n=2)) == "B 32 3 2"
     assert str(made("space_to_depth", grid(6, 4, 8), n=2)) == "B (3 2) 32"
-    assert str(made("depth_to_space", image(B, 8, H, W), n=2)) == "B 2 (2*H) (2*W)"
+    assert str(made("depth_to_space", image(B, 8, H, W), n=2)) == "B 2 2*H 2*W"
     assert str(made("depth_to_space", grid(3, 2, 8), n=2)) == "B (6 4) 2"
     at = Spot()
     assert str(made("space_to_depth", image(B, 8, H, W), at=at, n=2)) == "B 32 floor(H/2) floor(W/2)"

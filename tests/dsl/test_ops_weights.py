@@ -119,7 +119,7 @@ def test_conv_mistakes() -> None:
 
 def test_transpose_conv() -> None:
     x = image(B, 6, H, W)
-    assert str(made("transpose_conv", x, out=4, size=2, stride=2)) == "B 4 (2*H) (2*W)"
+    assert str(made("transpose_conv", x, out=4, size=2, stride=2)) == "B 4 2*H 2*W"
     assert str(made("transpose_conv", image(B, 1, 2, 2), out=1, size=3, stride=2, pad=1)) == "B 1 3 3"
     assert str(made("transpose_conv", image(B, 1, 2, 2), out=1, size=3, stride=2, pad=1, output_pad=1)) == "B 1 4 4"
     assert weights("transpose_conv", x, out=4, size=2, groups=2)["weight"][0] == (6, 2, 2, 2)
