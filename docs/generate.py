@@ -1,0 +1,216 @@
+"""Writes docs/primitives.md from the records: signatures, meanings, and what an example of each comes to.
+
+    python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+import ogive
+from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
+from ogive.dsl.patterns import Causal, Dense
+
+IMAGE = "x: B 64 56 56"
+TOKENS = "x: B N 64"
+VECTOR = "x: B 64"
+GRID = "tokens = patchify(64, 16)"
+
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "linear": (TOKENS, "y = linear(128)"),
+    "scale": (TOKENS, "y = scale(init=1e-5)"),
+    "conv": (IMAGE, "y = conv(128, 3x3, stride=2)"),
+    "transpose_conv": (IMAGE, "y = transpose_conv(32, 2x2, stride=2)"),
+    "batchnorm": (IMAGE, "y = batchnorm"),
+    "frozen_batchnorm": (IMAGE, "y = frozen_batchnorm"),
+    "layernorm": (TOKENS, "y = layernorm(eps=1e-6)"),
+    "rmsnorm": (TOKENS, "y = rmsnorm"),
+    "groupnorm": (IMAGE, "y = groupnorm(32)"),
+    "instancenorm": (IMAGE, "instancenorm"),
+    "relu": (IMAGE, "relu"),
+    "relu6": (IMAGE, "relu6"),
+    "leaky_relu": (IMAGE, "leaky_relu(0.1)"),
+    "gelu": (TOKENS, "gelu"),
+    "quick_gelu": (TOKENS, "quick_gelu"),
+    "silu": (IMAGE, "silu"),
+    "hard_swish": (IMAGE, "hard_swish"),
+    "hard_sigmoid": (IMAGE, "hard_sigmoid"),
+    "sigmoid": (IMAGE, "sigmoid"),
+    "tanh": (IMAGE, "tanh"),
+    "softplus": (IMAGE, "softplus"),
+    "elu": (IMAGE, "elu"),
+    "softmax": (VECTOR, "softmax"),
+    "identity": (TOKENS, "identity"),
+    "exp": (TOKENS, "exp"),
+    "log": (TOKENS, "log"),
+    "sqrt": (TOKENS, "sqrt"),
+    "abs": (TOKENS, "abs"),
+    "sin": (TOKENS, "sin"),
+    "cos": (TOKENS, "cos"),
+    "attend": (TOKENS, "qkv = linear(192)", "split(3)", "attend(4, over=causal)"),
+    "max_pool": (IMAGE, "max_pool(3x3, stride=2, pad=1)"),
+    "avg_pool": (IMAGE, "avg_pool(2x2)"),
+    "global_pool": (IMAGE, "global_pool"),
+    "global_max_pool": (IMAGE, "global_max_pool"),
+    "adaptive_pool": (IMAGE, "adaptive_pool(7)"),
+    "upsample": (IMAGE, 'upsample(by=2, mode="bilinear")'),
+    "to_tokens": (IMAGE, "to_tokens"),
+    "to_image": ("x: B 3 224 224", GRID, "to_image"),
+    "transpose": ("x: B 196 64", "transpose"),
+    "space_to_depth": (IMAGE, "space_to_depth(2)"),
+    "depth_to_space": (IMAGE, "depth_to_space(2)"),
+    "channel_shuffle": (IMAGE, "channel_shuffle(4)"),
+    "split_heads": (TOKENS, "split_heads(4)"),
+    "merge_heads": (TOKENS, "split_heads(4)", "merge_heads"),
+    "drop_prefix": ("x: B 3 224 224", GRID, "cls = learned(1, 1, 64)", "cls, tokens -> concat", "drop_prefix"),
+    "take": ("x: B 3 224 224", GRID, "cls = learned(1, 1, 64)", "cls, tokens -> concat", "take(cls)"),
+    "split": (TOKENS, "a, b = split([16, 48])", "b -> identity"),
+    "add": (TOKENS, "f = linear(64)", "x + f"),
+    "sub": (TOKENS, "f = linear(64)", "x - f"),
+    "mul": (TOKENS, "f = linear(64)", "x * f"),
+    "div": (TOKENS, "x / 2"),
+    "pow": (TOKENS, "x ** 2"),
+    "neg": (TOKENS, "-x"),
+    "concat": (IMAGE, "a = conv(32, 3x3)", "x, a -> concat"),
+    "stack": (VECTOR, "a = linear(64)", "x, a -> stack"),
+    "embedding": ("ids: B N of int", "y = embedding(50_257, 768)"),
+    "patchify": ("x: B 3 224 224", "y = patchify(768, 16)"),
+    "position": ("x: B 3 224 224", GRID, "y = position(14)"),
+    "dropout": (TOKENS, "dropout(0.1)"),
+    "drop_path": (TOKENS, "drop_path(0.1)"),
+    "stop_gradient": (TOKENS, "stop_gradient"),
+    "learned": (TOKENS, "q = learned(1, 100, 64)", "q, x -> concat"),
+    "arange": ("ids: B N of int", "arange", "y = embedding(1024, 64)"),
+    "zeros_like": (TOKENS, "zeros_like"),
+}
+"""For each primitive the input of a small network, and its lines."""
+
+TITLES: Final[dict[str, str]] = {
+    "linear": "Linear", "conv": "Convolution", "norm": "Norms", "activation": "Functions of each element",
+    "attention": "Attention", "pool": "Pooling and resampling", "layout": "Layout and choice",
+    "merge": "Joining and arithmetic", "embedding": "Embeddings", "regularise": "Regularisation", "data": "Sources",
+}
+
+OPENING: Final = """\
+# Primitives
+
+The ops that are built in. This page is written by `python docs/generate.py` from the records in `dsl/ops/`; the shapes
+and keys of the examples are those that `ogive` infers.
+
+Settings stand in parentheses, by place or by name; one without a default in the signature must be given. Data stands
+left of the arrow. `B C H W` is an image, `B N C` are tokens, `B C` is a vector, `B N of int`
+are ids. A `size` is `3` or `3x5`.
+
+**Weights** lie under the name of the line: `y = conv(128)` has the keys `y.weight` and `y.bias`. *May be given* lists
+the weights that a keyword may supply (`weight=wte.weight`).
+
+**`init`** of a weight is one of `"torch"` (torch's own reset), `"trunc_normal"` (`std`, cut at two deviations),
+`"normal"` (`std`), `"kaiming"` (normal, fan out, for relu), `"xavier"` (uniform), `"lecun"` (normal, fan in, cut),
+`"zeros"`, `"ones"`, `"identity"`, or a number. Except with `"torch"`, the bias beside it starts at zero.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    families = [f for f in get_args(Family) if any(r.family == f for r in RECORDS.values())]
+    out = [OPENING]
+    for family in families:
+        names = [f"[`{r.op}`](#{r.op})" for r in RECORDS.values() if r.family == family]
+        out.append(f"- **{TITLES[family]}**: {', '.join(names)}")
+    for family in families:
+        out.append(f"\n## {TITLES[family]}")
+        out += [entry(record) for record in RECORDS.values() if record.family == family]
+    return "\n".join(out) + "\n"
+
+
+def entry(record: type[Primitive]) -> str:
+    """One primitive: signature, meaning, facts, example."""
+    meaning, _, rest = inspect.cleandoc(record.__doc__ or "").partition("\n")
+    facts = [f"Inputs: {inputs(record)}."] if record.inputs else ["Takes no data."]
+    if record.given:
+        facts.append(f"May be given: {', '.join(f'`{name}`' for name in sorted(record.given, reverse=True))}.")
+    counts = record.macs is not Primitive.macs
+    facts.append("Its multiply-adds are counted." if counts else "No multiply-adds are counted.")
+    parts = [f"\n### {record.op}\n", f"```text\n{signature(record)}\n```\n", meaning + "\n"]
+    if rest.strip():
+        parts.append(rest.strip() + "\n")
+    return "\n".join([*parts, " ".join(facts) + "\n", example(record.op)])
+
+
+def inputs(record: type[Primitive]) -> str:
+    names = {"*xs": "one or more", "*qkv": "`q`, `k`, `v`, or one source for all three"}
+    if record.op in ("add", "sub", "mul", "div", "pow"):
+        return "two tensors, or a tensor and a number"
+    return ", ".join(names.get(name, f"`{name}`") for name in record.inputs)
+
+
+def signature(record: type[Primitive]) -> str:
+    """`conv(out: int, size: size = 3x3, ...)`, folded."""
+    settings = []
+    for name, field in record.model_fields.items():
+        default = "" if field.is_required() else f" = {shown(field.default)}"
+        settings.append(f"{name}: {kind(field.annotation)}{default}")
+    if record.spread:
+        settings[0] = f"...{settings[0].partition(':')[0]}: int"
+    if record.op in ("add", "sub", "mul", "div", "pow"):
+        sign = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}[record.op]
+        return f"a {sign} b"
+    if record.op == "neg":
+        return "-x"
+    if not settings:
+        return record.op
+    lines = [f"{record.op}("]
+    for setting in settings:
+        last = setting is settings[-1]
+        piece = setting + (")" if last else ", ")
+        if len(lines[-1]) + len(piece.rstrip()) > 110:
+            lines.append(" " * (len(record.op) + 1))
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def shown(value: Any) -> str:
+    return "[]" if value == () else show_setting(value)
+
+
+def kind(annotation: Any) -> str:
+    """A type in the words of the language."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return kind(get_args(annotation)[0])
+    if origin is Literal:
+        return " | ".join(f'"{word}"' for word in get_args(annotation))
+    if origin is Union or origin is types.UnionType:
+        kinds = [kind(x) for x in get_args(annotation) if x is not type(None)]
+        if kinds == ["string", "float"] or kinds == ["float", "int"]:
+            return "string | float" if "string" in kinds else "float"
+        return " | ".join(dict.fromkeys(kinds))
+    if origin is tuple:
+        return f"[{kind(get_args(annotation)[0])}]"
+    if annotation in (Dense, Causal):
+        return "pattern"
+    names = {int: "int", float: "float", bool: "bool", str: "string", Size: "size", Reference: "node", Primitive: "op"}
+    return names[annotation]
+
+
+def example(op: str) -> str:
+    """The lines of the example, and what they come to."""
+    port, *lines = EXAMPLES[op]
+    text = "network Example:\n    input " + port + "\n" + "".join(f"    {line}\n" for line in lines)
+    graph = ogive.loads(text).graph
+    answer = graph.tensor(graph.outputs[0][1])
+    keys = [f"`{key} {list(p.weight.shape)}`" for key, p in graph.parameters.items()]
+    facts = [f"- Example: `input {port}`, {', '.join(f'`{line}`' for line in lines)}", f"- Answer: `{answer}`"]
+    return "\n".join([*facts, *([f"- Keys: {', '.join(keys)}"] if keys else [])])
+
+
+def main() -> None:
+    Path(__file__).with_name("primitives.md").write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

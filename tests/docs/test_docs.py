@@ -1,0 +1,153 @@
+"""The docs are true: their code runs, their outputs are what is printed, their links lead somewhere.
+
+With OGIVE_UPDATE=1 in the environment, outputs that differ are written into the page instead, for a person to read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import pytest
+from docs.document import Page, blocks, matches
+from house.plan import ROOT
+
+import ogive
+from ogive.compiler.picture.render import is_available
+from ogive.dsl import limits
+from ogive.dsl.later import LATER_OPS
+from ogive.dsl.ops import RECORDS
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one; no colours, no terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", PAGES, ids=lambda place: place.name)
+def test_a_page_is_true(place: Path, folder: Path) -> None:
+    page = Page(place.read_text("utf-8")).run()
+    if os.environ.get("OGIVE_UPDATE") and page.texts:
+        place.write_text(page.updated(), encoding="utf-8")
+    assert not page.wrong, f"{place.name}\n" + "\n\n".join(page.wrong)
+
+
+@pytest.mark.parametrize("place", PAGES, ids=lambda place: place.name)
+def test_links_lead_somewhere(place: Path) -> None:
+    lost = []
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)", place.read_text("utf-8")):
+        link = "".join(target)
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        file = (place.parent / path).resolve() if path else place
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text("utf-8"))):
+            lost.append(link)
+    assert lost == []
+
+
+def test_the_picture_is_of_the_text_beside_it(folder: Path) -> None:
+    """Where Graphviz places things may differ from version to version; what stands in the picture may not."""
+    if not is_available():
+        pytest.skip("there is no Graphviz here")
+    block = next(b for b in blocks((ROOT / "README.md").read_text("utf-8")) if b.word("title") == "vit.arch")
+    Path("vit.arch").write_text(block.text, encoding="utf-8")
+    ogive.draw(ogive.load("vit.arch", "ViT.B"), "vit.svg")
+    drawn, kept = (words(path.read_text("utf-8")) for path in (Path("vit.svg"), ROOT / "docs" / "pictures" / "vit.svg"))
+    assert kept == drawn, "draw ViT.B of the README again: ogive draw vit.arch ViT.B -o docs/pictures/vit.svg"
+
+
+def words(svg: str) -> list[str]:
+    """What is written in a picture."""
+    return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as code hosts make them."""
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ +(.+)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_page_of_primitives_is_what_the_script_prints() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert set(script.EXAMPLES) == set(RECORDS), "docs/generate.py has an example for each primitive"
+    written = (ROOT / "docs" / "primitives.md").read_text("utf-8")
+    assert written == script.page(), "python docs/generate.py writes docs/primitives.md"
+
+
+def test_every_limit_stands_in_the_reference() -> None:
+    text = (ROOT / "docs" / "language.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) \|", text, re.MULTILINE))
+    assert rows == {name: f"{getattr(limits, name):,}" for name in limits.__all__}
+
+
+def test_every_word_kept_for_later_stands_in_the_reference() -> None:
+    text = (ROOT / "docs" / "language.md").read_text("utf-8").partition("## Reserved for later")[2]
+    assert sorted(name for name in LATER_OPS if f"`{name}`" not in text) == []
+
+
+# -------------------------------------------------------------------------------------------- the test can fail
+GOOD = "network N:\n    input x: B 3\n    a = linear(4)\n"
+
+
+def wrong(text: str) -> list[str]:
+    return Page(text).run().wrong
+
+
+def test_a_true_page_passes(folder: Path) -> None:
+    assert wrong(f"```arch\n{GOOD}```\n\n```python\nprint(6 * 7)\n```\n```text\n42\n```\n") == []
+    shown = "$ ogive check a.arch\na.arch: ok, ...\n...\n"
+    assert wrong(f"```arch title=a.arch\n{GOOD}```\n```console\n{shown}```\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```arch\nnetwork N:\n    input x: B 3\n    a = linear(4\n```\n",
+        f"```arch error=A203\n{GOOD}```\n",
+        "```arch error=A203\nnetwork N:\n    input x: B 3\n    linear(4)\n```\n",
+        "```arch\nblock N:\n    input x: B 3\n    a = linear(4)\n```\n",
+        "```python\n1 / 0\n```\n",
+        "```python\nprint(1)\n```\n",
+        "```python\nprint(1)\n```\n```text\n2\n```\n",
+        f"```arch title=a.arch\n{GOOD}```\n```console\n$ ogive check a.arch\nfine\n```\n",
+        f"```arch title=a.arch\n{GOOD}```\n```console\n$ ogive check a.arch\n```\n",
+        "```console\n$ ogive check none.arch\n```\n",
+        "```console\n$ rm -r x\n```\n",
+    ],
+)
+def test_an_untrue_page_is_seen(text: str, folder: Path) -> None:
+    assert len(wrong(text)) >= 1
+
+
+def test_an_update_writes_what_is_real(folder: Path) -> None:
+    text = "# A page\n```python\nprint(1)\n```\n```text\n2\n```\nend\n"
+    assert Page(text).run().updated() == text.replace("2", "1")
+
+
+def test_wildcards() -> None:
+    assert matches("a ... c\n", "a b c\n")
+    assert matches("a\n...\nd\n", "a\nb\nc\nd\n")
+    assert matches("...\nd\n", "d\n")
+    assert not matches("a\n", "a\nb\n")
+    assert not matches("a ... c\n", "a b d\n")
+    assert not matches("a.c\n", "abc\n")
+
+
+def test_blocks_know_their_place() -> None:
+    [block] = blocks("x\n\n```arch title=a.arch error=A203\nbody\n```\n")
+    assert (block.kind, block.word("title"), block.word("error"), block.text, block.line) == (
+        "arch", "a.arch", "A203", "body\n", 4,
+    )
