@@ -34,16 +34,19 @@ class Ogive(TyperGroup):
             _close_quietly()
             return BROKEN_PIPE
 
-    def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
+        standalone_mode: bool = True, windows_expand_args: bool = True, **extra: Any,
+    ) -> Any:
         words = list(sys.argv[1:] if args is None else args)
-        code = self._guarded(words, *rest, **extra)
+        code = self._guarded(words, prog_name=prog_name or "ogive", complete_var=complete_var, **extra)
         if standalone_mode:
             sys.exit(code)
         return code
 
-    def _guarded(self, words: list[str], *rest: Any, **extra: Any) -> int:
+    def _guarded(self, words: list[str], **extra: Any) -> int:
         try:
-            code = super().main(words, *rest, standalone_mode=False, **extra)
+            code = super().main(words, standalone_mode=False, **extra)
             return code if isinstance(code, int) else 0
         except ArchError as error:
             say(error)

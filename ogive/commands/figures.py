@@ -43,8 +43,9 @@ def summary(
     rows = [_line(*at, totals) for at in shown]
     table(("", "op", "output", "params", "MACs", "share"), rows, right=(3, 4, 5))
     at = ", ".join(f"{name}={value}" for name, value in totals["sizes"].items())
+    result("")
     if any(row.times > 1 for row, _, _ in shown):
-        result("\nA line with an x and those below it: figures of one iteration, share of all.")
+        result("A line with an x and those below it: figures of one iteration, share of all.")
     result(f"{totals['name']}: {totals['params']:,} parameters, {human(totals['macs'], 4)} multiply-adds"
            f"{f' at {at}' if at else ''}, {totals['nodes']} nodes")
 

@@ -30,7 +30,7 @@ def fmt(
 
     What a file says is never changed, and one with a mistake in it is left alone.
     """
-    code, changed, same = 0, 0, 0
+    code, changed, same, left = 0, 0, 0, 0
     for file in _expanded(files):
         try:
             old, new = _formatted(file)
@@ -43,10 +43,11 @@ def fmt(
                 _change(file, old, new, check, diff)
         except ArchError as error:
             say(error)
+            left += 1
             code = max(code, exit_code(error.diagnostics))
     if files != ["-"]:
         what = "would change" if check or diff else "changed"
-        tell(f"{changed} {what}, {same} in their layout already")
+        tell(f"{changed} {what}, {same} in their layout already" + (f", {left} left alone" if left else ""))
     return max(code, FINDINGS if changed and (check or diff) else 0)
 
 
