@@ -11,7 +11,7 @@ from pathlib import Path
 from ogive.compiler.picture.dot import dot_text
 from ogive.compiler.picture.layout import MOST_BOXES, arrange
 from ogive.compiler.picture.model import Drawing
-from ogive.compiler.picture.render import INSTALL, is_available, place_for, render, suffix_of, write
+from ogive.compiler.picture.render import INSTALL, is_available, picture_of, place_for, suffix_of, write
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph
 
@@ -46,7 +46,7 @@ def draw(
             "A812", f"there is no Graphviz here to draw a .{suffix} with", help=INSTALL,
             notes=(f"the drawing was left in `{beside}`, which Graphviz can draw elsewhere",),
         )
-    return write(render(text, suffix), place)
+    return write(picture_of(text, suffix), place)
 
 
 def to_dot(
@@ -68,4 +68,4 @@ def to_svg(
     Raises:
         ArchError: as `draw`.
     """
-    return render(to_dot(graph, depth=depth, title=title, caption=caption), "svg").decode("utf-8")
+    return picture_of(to_dot(graph, depth=depth, title=title, caption=caption), "svg").decode("utf-8")

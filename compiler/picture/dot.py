@@ -36,7 +36,8 @@ def dot_text(drawing: Drawing) -> str:
 class _Writer:
     def __init__(self, drawing: Drawing) -> None:
         self.drawing = drawing
-        self.names: dict[str, str] = {}
+        self.names: dict[tuple[str, str], str] = {}
+        self.taken: set[str] = set()
         self.boxes = {box.id: box for box in drawing.boxes()}
         self.vias: set[tuple[str, str]] = set()
         """Skips that are drawn with the frame around them."""
@@ -44,11 +45,11 @@ class _Writer:
 
     def text(self) -> str:
         drawing = self.drawing
-        page = graphviz.Digraph(_plain(drawing.name) or "network")
+        page = graphviz.Digraph(self._name(drawing.name))
         page.attr(
             "graph", bgcolor="white", fontname=FONT, fontsize=str(SIZES["heading"]), compound="true", newrank="true",
             nodesep="0.28", ranksep="0.26", splines="true", margin="0", pad="0.12", labelloc="t",
-            forcelabels="true", tooltip=_plain(drawing.name) or "network",
+            forcelabels="true", tooltip=_quoted(drawing.name) or "network",
         )
         page.attr("node", fontname=FONT, fontsize=str(SIZES["text"]), shape="plain", margin="0")
         page.attr(
@@ -112,8 +113,8 @@ class _Writer:
             "style": "rounded,filled" if frame.kind != "scope" else "rounded,filled,dashed",
             "color": color, "penwidth": "1.6" if repeated else "0.9", "margin": "9",
             "fillcolor": "#ffffff" if frame.kind == "stage" else LINES["frame_fill"],
-            "id": _identity("frame", frame.id),
-            "tooltip": _plain(" ".join((frame.name, frame.title, frame.note)).strip()) or "frame",
+            "id": self._identity("frame", frame.id),
+            "tooltip": _quoted(" ".join((frame.name, frame.title, frame.note)).strip()) or "frame",
         }
 
     def _title(self, frame: Frame) -> str:
@@ -123,7 +124,7 @@ class _Writer:
         return text + "".join(f'<BR ALIGN="LEFT"/>{_faint(_escaped(line))}' for line in small) + '<BR ALIGN="LEFT"/>'
 
     def _box(self, page: Any, box: Box, width: int) -> None:
-        common = {"id": _identity("node", box.id), "tooltip": _plain(_hint(box)) or box.kind}
+        common = {"id": self._identity("node", box.id), "tooltip": _quoted(_hint(box)) or box.kind}
         name = self._name(box.id)
         if box.kind == "entry":
             page.node(name, shape="point", width="0.05", color=LINES["flow"], label="", **common)
@@ -194,7 +195,7 @@ class _Writer:
             if right in {box.id for item in column for box in _boxes(item)}:
                 link = next(link for link in self.drawing.links if link.target == right)
                 up, down = self._point(page, f"up {right}"), self._point(page, f"down {right}")
-                label = {"label": graphviz.escape(f" {_plain(link.label)} ")} if link.label and self.labels else {}
+                label = {"label": _quoted(f" {link.label} ")} if link.label and self.labels else {}
                 page.edge(up, down, arrowhead="none", weight="300", **label)
 
     def _turns(self, page: Any) -> None:
@@ -233,11 +234,10 @@ class _Writer:
 
     def _link(self, page: Any, link: Link) -> None:
         source, target = self._name(link.source), self._name(link.target)
-        label = f" {_plain(link.label)} " if link.label and self.labels else ""
-        attrs = {"label": graphviz.escape(label)} if label else {}
+        attrs = {"label": _quoted(f" {link.label} ")} if link.label and self.labels else {}
         if link.kind == "tie":
             attrs |= {"style": "dashed", "color": LINES["tie"], "fontcolor": LINES["tie"], "dir": "none",
-                      "constraint": "false", "label": graphviz.escape(link.label)}
+                      "constraint": "false", "label": _quoted(link.label)}
             attrs |= {k: f"cluster_{self._name(v)}" for k, v in zip(("ltail", "lhead"), link.frames, strict=True) if v}
             page.edge(source, target, **attrs)
             return
@@ -262,15 +262,22 @@ class _Writer:
             page.edge(tail, head, **attrs)
 
     def _name(self, wish: str) -> str:
-        """A name of plain letters, the same for the same thing."""
-        if wish not in self.names:
-            plain = re.sub(r"[^A-Za-z0-9_]", "_", wish)[:LONGEST] or "_"
-            name, n, taken = f"n_{plain}", 1, set(self.names.values())
-            while name in taken:
+        """The name of a thing in the DOT text: plain letters, the same for the same thing."""
+        return self._unique("n_", re.sub(r"[^A-Za-z0-9_]", "_", wish), wish)
+
+    def _identity(self, kind: str, wish: str) -> str:
+        """The id of an element in the SVG."""
+        return self._unique(f"{kind}-", re.sub(r"[^A-Za-z0-9_.-]", "_", wish), wish)
+
+    def _unique(self, start: str, plain: str, wish: str) -> str:
+        if (start, wish) not in self.names:
+            name, n = f"{start}{plain[:LONGEST]}", 1
+            while name in self.taken:
                 n += 1
-                name = f"n_{plain}__{n}"
-            self.names[wish] = name
-        return self.names[wish]
+                name = f"{start}{plain[:LONGEST]}__{n}"
+            self.taken.add(name)
+            self.names[start, wish] = name
+        return self.names[start, wish]
 
 
 def _cells(letter: str, count: int, width: int, names: tuple[str, ...]) -> str:
@@ -323,14 +330,14 @@ def _html(text: str) -> str:
     return f"<{text}>"
 
 
-def _identity(kind: str, name: str) -> str:
-    """The id of an element in the SVG."""
-    return kind + "-" + re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:LONGEST]
-
-
 def _escaped(text: str) -> str:
     """Text for an HTML-like label. Backslashes are no escapes there; `&` of an entity is written out."""
     return html.escape(_plain(text), quote=True)
+
+
+def _quoted(text: str) -> str:
+    """Text for a plain label or tooltip: no escape, and no HTML-like label."""
+    return graphviz.escape(_plain(text))
 
 
 def _plain(text: str) -> str:

@@ -146,7 +146,7 @@ class _Folder:
             start = self._through(node.inputs[0], it)
             readers = tuple(sorted(it.local[r] for r in self.readers[name] if r in it.local))
             origin = (it.local[start.node], start.result) if start.node in it.local else None
-            key = (self._place(node.region, region, places), node.op, origin, readers)
+            key: tuple[Any, ...] = (self._place(node.region, region, places), node.op, origin, readers)
             while key in it.drops:
                 key = (*key, "")
             it.drops[key] = name

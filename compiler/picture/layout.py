@@ -37,7 +37,8 @@ AIRY: Final = 22
 
 LIGHT: Final = frozenset({"norm", "activation", "regularise", "layout"})
 SYMBOLS: Final = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "concat": "‖", "stack": "≡"}
-INLINE: Final = frozenset({"network", "residual", "gate", "append"})
+TALLEST: Final = 12
+"""How many ops are glued at most."""
 
 
 def arrange(graph: Graph, *, depth: int | None = None, title: str | None = None, caption: str | None = None) -> Drawing:
@@ -51,21 +52,23 @@ def arrange(graph: Graph, *, depth: int | None = None, title: str | None = None,
         ArchError: A815, there would be more than `MOST_BOXES` boxes.
     """
     folding = fold(graph)
+    heading, words = graph.name if title is None else title, caption or ""
 
-    def at(level: int, *, once: bool, dense: bool) -> tuple[Drawing, bool]:
-        layout = _Layout(graph, folding, level, once=once, dense=dense)
-        return layout.drawing(graph.name if title is None else title, caption or ""), layout.cut
+    def at(level: int, *ways: tuple[bool, bool]) -> tuple[Drawing, bool]:
+        """The first of the ways, each (once, dense), that leaves room; the last where none does."""
+        for i, (once, dense) in enumerate(ways):
+            layout = _Layout(graph, folding, level, once=once, dense=dense)
+            if i == len(ways) - 1 or layout.size() <= AIRY:
+                break
+        return layout.drawing(heading, words), layout.cut
 
     if depth is not None:
-        drawing, _ = at(depth, once=False, dense=False)
-        return drawing if _size(drawing) <= AIRY else columns(at(depth, once=False, dense=True)[0])
+        drawing, _ = at(depth, (False, False), (False, True))
+        return columns(drawing) if _size(drawing) > AIRY else drawing
     best, level = None, 0
     while True:
         try:
-            for once, dense in ((False, False), (True, False), (True, True)):
-                drawing, cut = at(level, once=once, dense=dense)
-                if _size(drawing) <= AIRY:
-                    break
+            drawing, cut = at(level, (False, False), (True, False), (True, True))
         except ArchError:
             if best is None:
                 raise
@@ -123,23 +126,31 @@ class _Layout:
             self.readers.setdefault(folding.drawn(edge.node), []).append("")
         self.names: set[str] = set()
         self.path = ""
-        self.runs = {run.drawn: run for runs in folding.runs.values() for run in runs}
+        self.items = self._stack(self._items(0, 0))
+
+    def size(self) -> int:
+        """How many boxes it comes to."""
+        inside = sum(1 for item in self.items for _ in ((item,) if isinstance(item, Box) else item.boxes()))
+        return inside + len(self.graph.outputs)
 
     def drawing(self, title: str, caption: str) -> Drawing:
+        """The whole drawing.
+
+        Raises:
+            ArchError: A815, too many boxes.
+        """
         graph, folding = self.graph, self.folding
-        items = self._stack(self._items(0, 0))
         outputs = [
             Box(self._id(f"{name or 'output'} out"), "output", (Row((), "port", name or "output", ""),))
             for name, _ in self.graph.outputs
         ]
-        count = sum(1 for item in items for _ in ((item,) if isinstance(item, Box) else item.boxes()))
-        if count > MOST_BOXES:
+        if self.size() > MOST_BOXES:
             raise fail(
-                "A815", f"`{graph.name}` would be a picture of {count:,} boxes; at most {MOST_BOXES:,} are drawn",
+                "A815", f"`{graph.name}` would be a picture of {self.size():,} boxes; at most {MOST_BOXES:,} are drawn",
                 help="a smaller `depth` closes blocks" if self.depth else "blocks and repeats can be closed and folded",
             )
         items, links = connect(
-            (*items, *outputs), graph, folding, self.reads,
+            (*self.items, *outputs), graph, folding, self.reads,
             [(box.id, folding.source(e.node, -1, e)) for box, (_, e) in zip(outputs, graph.outputs, strict=True)],
             Shapes(graph),
         )
@@ -168,8 +179,10 @@ class _Layout:
         """A scope that comes to a single box needs no frame: its name goes in front of the op."""
         items = self._stack(self._items(region.id, level))
         if len(items) == 1 and isinstance(items[0], Box) and items[0].kind == "ops":
-            first, *rest = items[0].rows
-            return [replace(items[0], rows=(replace(first, name=first.name or region.name), *rest))]
+            rows = list(items[0].rows)
+            at = next((i for i, row in enumerate(rows) if row.params), 0)
+            rows[at] = replace(rows[at], name=rows[at].name or region.name)
+            return [replace(items[0], rows=tuple(rows))]
         self.names -= {item.id for item in items}
         return [self._frame(region, self._short(region.path), "", level, kind="scope")]
 
@@ -178,8 +191,8 @@ class _Layout:
         runs = tuple(run for run in runs if self.inside.get(run.drawn))
         if len(runs) < 2 or not repeat.name or not self._is_stage(runs):
             return [item for run in runs for item in self._run(repeat, run, runs, level)]
-        titles = {self._block(run.drawn).title for run in runs if self._block(run.drawn)}
-        title = titles.pop() if len(titles) == 1 and all(self._block(run.drawn) for run in runs) else ""
+        titles = {block.title if (block := self._block(run.drawn)) else "" for run in runs}
+        title = titles.pop() if len(titles) == 1 else ""
         count = sum(len(run.iterations) for run in runs)
         if level >= self.depth:
             self.cut = True
@@ -284,7 +297,7 @@ class _Layout:
                 found.append(item)
                 continue
             stack = ends.pop(self._above(item), None) if self._above(item) else None
-            if stack is None:
+            if stack is None or len(stack) == TALLEST:
                 stack = []
                 found.append(stack)
             stack.append(item)

@@ -180,7 +180,7 @@ def _label(box: Box, edge: Edge, graph: Graph, shapes: Shapes) -> str:
 
 
 def _ties(items: Sequence[Item], graph: Graph, folding: Folding, home: Mapping[str, str]) -> list[Link]:
-    """Dashed lines between what holds a weight and what uses it too; one per pair of outermost frames."""
+    """Dashed lines between what holds a weight and what uses it too; of shared modules, one per pair of frames."""
     chains: dict[str, tuple[str, ...]] = {}
 
     def walk(level: Sequence[Item], chain: tuple[str, ...]) -> None:
@@ -192,20 +192,23 @@ def _ties(items: Sequence[Item], graph: Graph, folding: Folding, home: Mapping[s
 
     walk(items, ())
     pairs: list[tuple[str, str]] = []
+    ties: set[tuple[str, str]] = set()
     for p in graph.parameters.values():
         if p.tied is not None and p.tied in graph.parameters:
-            pairs.append((graph.parameters[p.tied].node, p.node))
+            ties.add((graph.parameters[p.tied].node, p.node))
     owner: dict[str, str] = {}
     for node in graph:
         if node.own and owner.setdefault(node.key, node.id) != node.id:
             pairs.append((owner[node.key], node.id))
     found: dict[tuple[str, str], Link] = {}
-    for a, b in pairs:
+    for a, b in [*sorted(ties), *pairs]:
         left, right = home[folding.drawn(a)], home[folding.drawn(b)]
         if left == right:
             continue
         outer_left, outer_right = chains[left], chains[right]
         common = 0
+        if (a, b) in ties:  # one weight of an op: the line ends there
+            outer_left = outer_right = ()
         while common < min(len(outer_left), len(outer_right)) and outer_left[common] == outer_right[common]:
             common += 1
         ends = ((*outer_left[common:], "")[0], (*outer_right[common:], "")[0])

@@ -18,7 +18,9 @@ from typing import Final
 
 from ogive.dsl.diagnostics import fail, nearest
 
-__all__ = ["INSTALL", "SECONDS", "SUFFIXES", "has_fonts", "is_available", "place_for", "render", "suffix_of", "write"]
+__all__ = [
+    "INSTALL", "SECONDS", "SUFFIXES", "has_fonts", "is_available", "picture_of", "place_for", "suffix_of", "write",
+]
 
 SUFFIXES: Final = ("svg", "png", "pdf", "dot")
 SECONDS: Final = 30
@@ -70,7 +72,7 @@ def has_fonts() -> bool:
     )
 
 
-def render(dot: str, suffix: str) -> bytes:
+def picture_of(dot: str, suffix: str) -> bytes:
     """The picture of a DOT text.
 
     Raises:

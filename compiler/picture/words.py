@@ -143,10 +143,12 @@ def varied(values: Sequence[Any]) -> str:
 
 def amount(n: int) -> str:
     """A count in three digits: `2.36M`; exact below 1,000."""
+    if n < 1_000:
+        return str(n)
     for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        if n >= size:
+        if n >= size * 0.9995:
             return f"{n / size:.3g}{unit}" if n < 999.5 * size else f"{n / size:.0f}{unit}"
-    return str(n)
+    raise AssertionError(n)
 
 
 class Shapes:
@@ -179,18 +181,17 @@ class Shapes:
     def _size(self, size: Any, inside: bool = False) -> str:
         text = self.facts.show(size).replace("*", "·")
         text = _rounding(text)
-        return f"({text})" if inside and " " in text and text[0] not in "⌈⌊" else text
+        whole = text[0] in "⌈⌊" and text[-1] in "⌉⌋" and not {"⌈", "⌊"} & set(text[1:])
+        return f"({text})" if inside and " " in text and not whole else text
 
 
 def _rounding(text: str) -> str:
-    """`ceil(H/4)` as ⌈H/4⌉; left alone where brackets stand in it."""
-    for word, left, right in (("ceil", "⌈", "⌉"), ("floor", "⌊", "⌋")):
-        start = text.find(word + "(")
-        while start >= 0:
-            end = text.find(")", start)
-            inner = text[start + len(word) + 1 : end]
-            if end < 0 or "(" in inner:
-                break
-            text = text[:start] + left + inner + right + text[end + 1 :]
-            start = text.find(word + "(")
+    """`ceil(H/4)` as ⌈H/4⌉ and `floor(...)` as ⌊...⌋."""
+    for word, left, right in (("ceil(", "⌈", "⌉"), ("floor(", "⌊", "⌋")):
+        while (start := text.find(word)) >= 0:
+            end, open_ones = start + len(word), 1
+            while end < len(text) and open_ones:
+                open_ones += {"(": 1, ")": -1}.get(text[end], 0)
+                end += 1
+            text = text[:start] + left + text[start + len(word) : end - 1] + right + text[end:]
     return text
