@@ -88,7 +88,7 @@ class Scope:
 def _count(node: fx.Node, parts: int) -> bool:
     """Whether the tuple is known to have exactly so many parts."""
     n = node.args[1] if len(node.args) > 1 else None
-    return len(n) == parts if isinstance(n, list | tuple) else n == parts and node.target == "chunk"
+    return len(n) == parts if isinstance(n, list | tuple) else bool(n == parts) and node.target == "chunk"
 
 
 def scopes(module: Network) -> Scope:

@@ -370,7 +370,8 @@ def _zeros(x: torch.Tensor) -> str:
 
 def _containers(module: nn.Module) -> tuple[frozenset[str], frozenset[str]]:
     """Paths of plain modules whose children are all numbered: from 0 on without a gap (lists), or otherwise (dicts)."""
-    lists, dicts = set(), set()
+    lists: set[str] = set()
+    dicts: set[str] = set()
     for path, child in module.named_modules():
         numbered = bool(child._modules) and all(k.isdecimal() for k in child._modules)
         if path and type(child) is nn.Module and numbered and not child._parameters and not child._buffers:

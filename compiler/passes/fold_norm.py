@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 import torch.fx as fx
@@ -72,15 +73,15 @@ def _rank(node: fx.Node) -> int:
 
 
 @torch.no_grad()
-def fold(conv: _ConvNd | nn.Linear, norm: nn.Module) -> None:
+def fold(conv: _ConvNd | nn.Linear, norm: Any) -> None:
     """Write the norm into the convolution, computed in float64."""
-    mean, var = norm.running_mean.double(), norm.running_var.double()  # type: ignore[union-attr, operator]
-    scale = torch.rsqrt(var + norm.eps)  # type: ignore[operator]
+    mean, var = norm.running_mean.double(), norm.running_var.double()
+    scale = torch.rsqrt(var + norm.eps)
     if norm.weight is not None:
-        scale = scale * norm.weight.double()  # type: ignore[union-attr, operator]
+        scale = scale * norm.weight.double()
     shift = -mean * scale
     if norm.bias is not None:
-        shift = shift + norm.bias.double()  # type: ignore[union-attr, operator]
+        shift = shift + norm.bias.double()
     weight = conv.weight
     place = 1 if isinstance(conv, _ConvTransposeNd) else 0
     along = [1] * weight.dim()

@@ -48,13 +48,13 @@ def _lay_out(reorder: Callable[..., Tensor], weight: Tensor, *settings: Any) -> 
 class _Packed(nn.Module):
     """Keeps the laid-out weight beside the plain one; it is made again when the module moves or is copied."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Tensor
+    bias: Tensor | None
 
-    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, activation: str) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str) -> None:
         super().__init__()
-        self.weight = weight
-        self.register_parameter("bias", bias)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
         self.activation = activation
         self._attr, self._algorithm = _ONEDNN[activation]
         self._laid: Tensor | None = None
