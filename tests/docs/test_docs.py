@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from docs.document import Page, blocks, matches
 from house.plan import ROOT
 
@@ -21,6 +23,15 @@ from ogive.dsl.later import LATER_OPS
 from ogive.dsl.ops import RECORDS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """The networks of the pages are small: threads would wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
