@@ -38,7 +38,7 @@ def check(
 
     found: list[FileReport] = []
     check_root(root)
-    with progress("checking") as step:
+    with progress("checking", after=0.5) as step:
         for report in reports(files, claims, root):
             step(f"checking {os.path.basename(report.path)}")
             found.append(report)

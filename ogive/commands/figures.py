@@ -41,7 +41,7 @@ def summary(
         return
     shown = list(_walk(whole, depth))
     rows = [_line(*at, totals) for at in shown]
-    table(("", "op", "output", "params", "MACs", "share"), rows, right=(3, 4, 5))
+    table(("", "op", "output", "params", "MACs", "share"), rows, right=(3, 4, 5), give=1)
     at = ", ".join(f"{name}={value}" for name, value in totals["sizes"].items())
     result("")
     if any(row.times > 1 for row, _, _ in shown):

@@ -32,7 +32,7 @@ def list_library(
 
     files = names or list(library_names())
     found: list[dict[str, Any]] = []
-    with progress("reading the library") as step:
+    with progress("reading the library", after=0.5) as step:
         for i, name in enumerate(files):
             step(f"reading {name}", i, len(files))
             found += _networks(name, open_source(name))
@@ -75,7 +75,10 @@ def _row(network: dict[str, Any]) -> list[str]:
     for what in ("params", "macs"):
         values = [v[what] for v in network["variants"] if v[what] is not None]
         low, high = (_figure(min(values)), _figure(max(values))) if values else ("-", "-")
-        spans.append(low if low == high else f"{low} to {high}")
+        if low == high:
+            spans.append(low)
+        else:
+            spans.append(f"{low.removesuffix(high[-2:])} - {high}")
     return [network["file"], network["network"], " ".join(network["presets"]), *spans, network["about"]]
 
 

@@ -8,14 +8,21 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ogive.commands.failure import coloured
 from ogive.dsl.diagnostics import fail, printable
 
-__all__ = ["as_json", "human", "progress", "result", "table", "write_whole"]
+__all__ = ["Step", "as_json", "human", "progress", "result", "table", "write_whole"]
+
+LEAST = 24
+"""Columns of a terminal that a text which is folded must have; else it is left out."""
+
+Step: TypeAlias = Callable[..., None]
+"""Called as `step("what", done, of)`."""
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
@@ -41,51 +48,84 @@ def human(number: int, digits: int = 3) -> str:
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), wrap: int | None = None
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), wrap: int | None = None,
+    give: int | None = None,
 ) -> None:
-    """Columns, `right` ones to the right. On a terminal rich draws them and folds column `wrap` to the width."""
+    """Columns, `right` ones to the right. On a terminal rich draws them, folds column `wrap` to the width or leaves it
+    out, and cuts column `give` short when the others need its room.
+    """
     rows = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _rich(heads, rows, right, wrap)
+        _rich(heads, rows, right, wrap, give)
         return
-    widths = [max(len(head), *(len(row[i]) for row in rows)) if rows else len(head) for i, head in enumerate(heads)]
+    widths = _widths(heads, rows)
     for line in [list(heads), *rows]:
         cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
         print("  ".join(cells).rstrip())
 
 
-def _rich(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], wrap: int | None) -> None:
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+
+
+def _rich(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], wrap: int | None, give: int | None
+) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(no_color=not coloured(sys.stdout), highlight=False)
+    if wrap is not None:
+        taken = sum(2 + width for i, width in enumerate(_widths(heads, rows)) if i != wrap)
+        if console.width - taken < LEAST:  # no room for it
+            heads = [head for i, head in enumerate(heads) if i != wrap]
+            rows = [[cell for i, cell in enumerate(row) if i != wrap] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for i, head in enumerate(heads):
-        drawn.add_column(head, justify="right" if i in right else "left", no_wrap=i != wrap, overflow="ellipsis")
+    for i, (head, width) in enumerate(zip(heads, _widths(heads, rows), strict=True)):
+        drawn.add_column(
+            head, justify="right" if i in right else "left", no_wrap=i != wrap, overflow="ellipsis",
+            min_width=None if i in {wrap, give} else width,
+        )
     for row in rows:
         drawn.add_row(*map(Text, row))
-    Console(no_color=not coloured(sys.stdout), highlight=False).print(drawn)
+    console.print(drawn)
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Any]:
-    """A bar on stderr while something takes long; the value yielded is called as `step("what", done, of)`."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda text, done=0, of=0: None
-        return
+def progress(what: str, after: float = 0.0) -> Iterator[Step]:
+    """A bar on stderr while something takes long, on a terminal only; the value yielded is called as
+    `step("what", done, of)`. With `after`, the first step behind so many seconds shows it: short work shows none.
+    """
+    with contextlib.ExitStack() as stack:
+        if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield lambda text, done=0, of=0: None
+            return
+        start = time.monotonic()
+        shown: list[Step] = [] if after else [stack.enter_context(_bar(what))]
+
+        def step(text: str, done: int = 0, of: int = 0) -> None:
+            if not shown and time.monotonic() - start >= after:
+                shown.append(stack.enter_context(_bar(what)))
+            if shown:
+                shown[0](text, done, of)
+
+        yield step
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Step]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True, no_color=not coloured(sys.stderr))
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def step(text: str, done: int = 0, of: int = 0) -> None:
-            bar.update(task, description=text, completed=done, total=of or None)
-
-        yield step
+        task = bar.add_task(printable(what), total=None)
+        yield lambda text, done=0, of=0: bar.update(
+            task, description=printable(text), completed=done, total=of or None
+        )
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def test_version() -> None:
 def test_list() -> None:
     answer = ogive("list")
     assert answer.out.splitlines()[0].split() == ["file", "network", "presets", "params", "MACs", "about"]
-    assert any(line.startswith("vit ") and "Ti S B L H" in line and "5.72 M to 632 M" in line
+    assert any(line.startswith("vit ") and "Ti S B L H" in line and "5.72 - 632 M" in line
                for line in answer.out.splitlines())
     assert "std" not in answer.out
     detail = ogive("list", "vit").out.splitlines()
