@@ -64,7 +64,7 @@ class Applier(Settings):
         """
         outs: list[Out | Poison] = []
         for value in values:
-            if isinstance(value, Poison | Out):
+            if isinstance(value, (Poison, Out)):
                 outs.append(value)
             elif isinstance(value, Bundle):
                 outs += self.results(value, span) if len(values) == 1 else (self.one(value, span),)
@@ -163,7 +163,7 @@ class Applier(Settings):
         self, made: Primitive, outs: list[Out], given: dict[str, Setting], wanted: dict[str, Setting],
         naming: Naming, frame: Frame, span: Span, module: Module | None = None,
     ) -> Bundle:
-        types = tuple(o.type for o in outs)
+        types = tuple([o.type for o in outs])
         path = naming.key if naming.key is not None else frame.keys.under(naming.label or made.op)
         node_id = self.work.new_id(path)
         place = Place(self.work, frame, node_id, span)
@@ -178,25 +178,24 @@ class Applier(Settings):
                        notes=self.trail(frame)) from None
         self._bounded(outputs, span, frame)
         supplied = self._given(weights, given, frame, made.op)
-        own = tuple(w for w in weights if w.name not in supplied)
+        own = tuple(w for w in weights if w.name not in supplied) if supplied else weights
         key = self._key(made, own, supplied, naming, frame, span)
-        edges = tuple(o.edge for o in outs) + tuple(g.edge for g in supplied.values() if g.edge is not None)
+        edges = tuple([o.edge for o in outs] + [g.edge for g in supplied.values() if g.edge is not None])
         node = Node(
             node_id, made.op, naming.label, made, edges, outputs, frame.region, span, key, own, supplied, macs,
             frame.body.trail,
         )
         self.work.add_node(node)
-        self._declare(node, weights, module or frame.body.shared, frame)
-        self.work.results[path] = Edge(node_id)
-        return Bundle(
-            tuple(Out(Edge(node_id, i), t) for i, t in enumerate(outputs)),
-            made.results if len(made.results) == len(outputs) else (), made.parts,
-            weights=self._readable(node, weights), title=naming.label or made.op,
-        )
+        self._declare(node, weights, module or frame.body.shared)
+        made_here = tuple([Out(Edge(node_id, i), t) for i, t in enumerate(outputs)])
+        self.work.results[path] = made_here[0].edge
+        labels = made.results if len(made.results) == len(outputs) else ()
+        return Bundle(made_here, labels, made.parts, key=key, title=naming.label or made.op)
 
     def _bounded(self, outputs: tuple[Tensor, ...], span: Span, frame: Frame) -> None:
         for tensor in outputs:
-            for size in tensor.shape:
+            for axis in tensor.axes:
+                size = axis.size
                 if isinstance(size, int) and not 1 <= size <= limits.DIM:
                     what = "vanishes" if size < 1 else "is larger than any tensor"
                     raise fail("A208", f"an axis {what} here: the shape is `{tensor}`", span, notes=self.trail(frame),
@@ -262,7 +261,7 @@ class Applier(Settings):
         keys.claimed = span
         return keys.prefix.removesuffix(".")
 
-    def _declare(self, node: Node, weights: tuple[Weight, ...], shared: Module | None, frame: Frame) -> None:
+    def _declare(self, node: Node, weights: tuple[Weight, ...], shared: Module | None) -> None:
         if not node.key:
             return
         for weight in weights:
@@ -273,19 +272,16 @@ class Applier(Settings):
             elif given.key is not None:
                 self.work.add_parameter(key, weight, node.id, node.span, shared, tied=given.key)
 
-    def _readable(self, node: Node, weights: tuple[Weight, ...]) -> dict[str, ParamValue]:
-        if not node.key:
-            return {}
-        return {w.name: ParamValue(f"{node.key}.{w.name}" if w.name else node.key, w.shape) for w in weights}
-
 
 def poisoned(inputs: Sequence[Out | Poison], op: OpValue) -> bool:
     """Whether something here is reported as wrong already."""
-    if any(isinstance(x, Poison) for x in inputs):
+    if POISON in inputs:
         return True
-    return any(
-        isinstance(x.value, Poison) or (isinstance(x.value, OpValue) and poisoned((), x.value)) for x in op.settings
-    )
+    for setting in op.settings:
+        value = setting.value
+        if value is POISON or (isinstance(value, OpValue) and poisoned((), value)):
+            return True
+    return False
 
 
 def _takes_data(names: Sequence[str]) -> str:

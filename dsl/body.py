@@ -47,10 +47,11 @@ class Bodies(Asserts):
 
     def _statement(self, st: s.Stmt, frame: Frame) -> None:
         match st:
-            case s.Line(body=None):
-                self.line(st, frame)
             case s.Line():
-                self.container(st, frame)
+                if st.body is None:
+                    self.line(st, frame)
+                else:
+                    self.container(st, frame)
             case s.Repeat():
                 self.repeat(st, frame)
             case s.If():

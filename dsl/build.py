@@ -273,10 +273,12 @@ def _owner(key: str, weight: str) -> str:
 
 def _check_prefixes(parameters: Mapping[str, Parameter]) -> None:
     """A key cannot be a weight and a prefix of other weights at once."""
+    seen: set[str] = set()
     for key, parameter in parameters.items():
-        parts = key.split(".")
-        for i in range(1, len(parts)):
-            prefix = ".".join(parts[:i])
+        prefix = key.rpartition(".")[0]
+        while prefix and prefix not in seen:
             if prefix in parameters:
                 raise fail("A107", f"`{prefix}` is a weight, and `{key}` lies under it", parameter.span,
                            labels=[Label(parameters[prefix].span, f"`{prefix}`")], help="another name for one of them")
+            seen.add(prefix)
+            prefix = prefix.rpartition(".")[0]

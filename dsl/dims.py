@@ -110,6 +110,8 @@ class Poly:
         return self.key
 
     def __add__(self, other: Dim) -> Dim:
+        if other == 0:
+            return self
         return _sum(self.terms, {ONE: other} if isinstance(other, int) else other.terms)
 
     __radd__ = __add__
@@ -125,7 +127,7 @@ class Poly:
 
     def __mul__(self, other: Dim) -> Dim:
         if isinstance(other, int):
-            return _scaled(self, other)
+            return self if other == 1 else _scaled(self, other)
         return _product(self.terms, other.terms)
 
     __rmul__ = __mul__
@@ -193,8 +195,9 @@ def _product(a: dict[Monomial, int], b: dict[Monomial, int]) -> Dim:
 
 
 def _bounded(terms: dict[Monomial, int]) -> Dim:
-    if any(not -LARGEST_COEFFICIENT < c < LARGEST_COEFFICIENT for c in terms.values()):
-        raise TooLarge("a size with an enormous coefficient")
+    for c in terms.values():
+        if not -LARGEST_COEFFICIENT < c < LARGEST_COEFFICIENT:
+            raise TooLarge("a size with an enormous coefficient")
     return normal(terms)
 
 

@@ -38,10 +38,10 @@ class Evaluator(Operators):
         match expr:
             case s.Constant():
                 return expr.value
-            case s.SizeExpr():
-                return Size(expr.values)
             case s.Name():
                 return self._name(expr, frame)
+            case s.SizeExpr():
+                return Size(expr.values)
             case s.Made():
                 return self._made(expr, frame)
             case s.ListExpr():
@@ -148,14 +148,17 @@ class Evaluator(Operators):
             return Bundle((base.outs[base.labels.index(expr.name)],))
         if base.inner is not None and expr.name in base.inner.table:
             return base.inner.table[expr.name].value
-        if expr.name in base.weights:
-            return base.weights[expr.name]
+        weight = self.work.parameters.get(f"{base.key}.{expr.name}") if base.key else None
+        if weight is not None:
+            return ParamValue(weight.key, weight.weight.shape)
         if any(isinstance(out, Poison) for out in base.outs):
             return POISON
         if base.items is not None and base.inner is None:
             raise later("reading a name of every element of a list", expr.span,
                         help=f"one element at a time: `{expr.base.span.text}[0].{expr.name}`")
-        known = [name for name in base.labels if name] + list(base.weights)
+        known = [name for name in base.labels if name]
+        if base.key:
+            known += [key[len(base.key) + 1 :] for key in self.work.parameters if _under(key, base.key)]
         if base.inner is not None:
             known += list(base.inner.table)
         what = f" of `{base.title}`" if base.title else ""
@@ -259,10 +262,13 @@ class Evaluator(Operators):
             raise fail("A121", f"`{op.module.name}` is shared: its settings stand where it is declared", expr.span,
                        help=f"`shared {op.module.name} = {op.name}({', '.join(a.span.text for a in expr.args)})`")
         order = self.order_of(op)
-        settings = tuple(
-            self.setting(arg, frame, arg.name or (order[i] if i < len(order) else None), op)
-            for i, arg in enumerate(expr.args)
-        )
+        if "axis" in order:
+            settings = tuple(
+                self.setting(arg, frame, arg.name or (order[i] if i < len(order) else None), op)
+                for i, arg in enumerate(expr.args)
+            )
+        else:
+            settings = tuple([self.setting(arg, frame) for arg in expr.args])
         return OpValue(op.target, self.on_top(settings, op, order), expr.span, op.preset, op.module)
 
     def on_top(self, settings: tuple[Setting, ...], op: OpValue, order: Sequence[str]) -> tuple[Setting, ...]:
@@ -360,6 +366,10 @@ class Evaluator(Operators):
                         help=f"`q, k, v -> attend(heads, over={name})`")
         return fail("A102", f"there is no op `{name}`", expr.span, notes=self.trail(frame),
                     help=offer(name, ops, "ops"))
+
+
+def _under(key: str, prefix: str) -> bool:
+    return key.startswith(prefix + ".") and "." not in key[len(prefix) + 1 :]
 
 
 def _inside(name: str, frame: Frame) -> str | None:

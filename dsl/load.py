@@ -56,7 +56,7 @@ def load_file(path: str | os.PathLike[str], root: str | os.PathLike[str] | None 
     """Read a file and everything it imports.
 
     Raises:
-        ArchError: A002 it cannot be read, A0xx it does not parse. What is wrong with its imports stands in `mistakes`.
+        ArchError: A800 it cannot be read, A0xx it does not parse. What is wrong with its imports stands in `mistakes`.
     """
     shown = os.fspath(path)
     base = _root_of(Path(shown)) if root is None else Path(root)
@@ -88,24 +88,24 @@ def read_text(path: Path, shown: str) -> str:
     """A file's text: UTF-8, at most `limits.FILE_BYTES`, nothing but a regular file.
 
     Raises:
-        ArchError: A002 with the reason.
+        ArchError: A800 with the reason.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             what = "a folder" if path.is_dir() else "no regular file"
-            raise fail("A002", f"`{shown}` is {what}, an `.arch` file is needed")
+            raise fail("A800", f"`{shown}` is {what}, an `.arch` file is needed")
         with open(path, "rb") as stream:
             data = stream.read(limits.FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise fail("A002", f"cannot read `{shown}`: {reason.lower()}", help=_beside(path)) from None
+        raise fail("A800", f"cannot read `{shown}`: {reason.lower()}", help=_beside(path)) from None
     if len(data) > limits.FILE_BYTES:
         raise fail("A501", f"`{shown}` is larger than {limits.FILE_BYTES:,} bytes")
     try:
         return _clean(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise fail("A002", f"`{shown}` is not UTF-8 text: byte {error.start} in line {line}") from None
+        raise fail("A800", f"`{shown}` is not UTF-8 text: byte {error.start} in line {line}") from None
 
 
 def _clean(text: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal
 
-from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.source import Span
 
 __all__ = ["MODULE_MEMBERS", "RESERVED", "Entry", "Keys", "Kind", "Names", "check_key"]
@@ -45,7 +46,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Names:
-    """One scope of names. `opens` is False where a body adds no key: then its names are handed out when it ends."""
+    """One scope of names, and the one around it."""
 
     parent: Names | None = None
     table: dict[str, Entry] = field(default_factory=dict)
@@ -136,11 +137,21 @@ def check_key(key: str, span: Span) -> None:
         ArchError: A112 an empty part, or one that hides a member of `nn.Module`.
     """
     for part in key.split("."):
-        if not part or not part.replace("_", "a").isalnum() or not part.isascii():
-            raise fail("A112", f"`{key}` is no state_dict key", span,
-                       help="a key is made of letters, digits and `_`, its parts joined by `.`")
-        if part in MODULE_MEMBERS or part.startswith("__"):
-            raise fail(
-                "A112", f"the name `{part}` would hide `nn.Module.{part}`", span,
-                help=f"another name, or another key: `as \"{part}_\"`",
-            )
+        if not _is_fine(part):
+            raise _refused(key, part, span)
+
+
+@lru_cache(4096)
+def _is_fine(part: str) -> bool:
+    letters = part.isascii() and part.replace("_", "a").isalnum()
+    return letters and part not in MODULE_MEMBERS and not part.startswith("__")
+
+
+def _refused(key: str, part: str, span: Span) -> ArchError:
+    if part in MODULE_MEMBERS or part.startswith("__"):
+        return fail(
+            "A112", f"the name `{part}` would hide `nn.Module.{part}`", span,
+            help=f"another name, or another key: `as \"{part}_\"`",
+        )
+    return fail("A112", f"`{key}` is no state_dict key", span,
+                help="a key is made of letters, digits and `_`, its parts joined by `.`")

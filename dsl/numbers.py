@@ -16,11 +16,12 @@ from ogive.dsl.values import describe, printed
 __all__ = ["CONSTANTS", "FUNCTIONS", "binary", "bounded_list", "call", "is_number", "negative"]
 
 CONSTANTS: Final = {"pi": math.pi}
+NUMBERS: Final = frozenset({int, float, Poly})
 
 
 def is_number(value: Any) -> bool:
     """Numbers and free sizes; True and False are none."""
-    return isinstance(value, int | float | Poly) and not isinstance(value, bool)
+    return type(value) in NUMBERS
 
 
 def binary(op: str, left: Any, right: Any, span: Span) -> Any:

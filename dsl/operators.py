@@ -22,7 +22,7 @@ ARITHMETIC: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow"
 
 
 def is_tensor(value: Any) -> bool:
-    return isinstance(value, Bundle | Out)
+    return isinstance(value, (Bundle, Out))
 
 
 class Operators(ABC):
@@ -67,6 +67,8 @@ class Operators(ABC):
         left, right = self.value(expr.left, frame), self.value(expr.right, frame)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
+        if is_number(left) and is_number(right) and expr.op not in ("|", "&"):
+            return binary(expr.op, left, right, expr.span)
         for value, side in ((left, expr.left), (right, expr.right)):
             if isinstance(value, Pattern):
                 raise later("joining attention patterns", expr.span)

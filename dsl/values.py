@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,7 +58,8 @@ class Bundle:
     """What a line, scope, block run or repeat stands for.
 
     `outs` are its results, the first being its value; `labels` names them. `parts` says that all are meant at once
-    (`split`). `inner` are the names readable through it, `items` the iterations of `blocks[i]`, `weights` its weights.
+    (`split`). `inner` are the names readable through it, `items` the iterations of `blocks[i]`, `key` the prefix of its
+    own weights.
     """
 
     outs: tuple[Out | Poison, ...]
@@ -67,7 +67,7 @@ class Bundle:
     parts: bool = False
     inner: Names | None = None
     items: dict[int, Bundle] | None = None
-    weights: Mapping[str, ParamValue] = field(default_factory=dict)
+    key: str = ""
     title: str = ""
 
     @property

@@ -126,7 +126,7 @@ def load(source: str | os.PathLike[str], network: str | None = None, /, **settin
 def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
     """`load` for a text: it may import the library, not files beside it. Quoted as `<text>` in errors."""
     if not isinstance(text, str):
-        raise fail("A002", f"`loads` takes the text of a network; here is a {type(text).__name__}")
+        raise fail("A800", f"`loads` takes the text of a network; here is a {type(text).__name__}")
     return Network(build(load_text(text), network, settings))
 
 

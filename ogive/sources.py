@@ -28,10 +28,10 @@ def open_source(source: str | os.PathLike[str], root: str | os.PathLike[str] | N
     """The parsed file that a source means; "-" is standard input.
 
     Raises:
-        ArchError: A002 it cannot be read, A0xx it does not parse, A109 the library has none of that name.
+        ArchError: A800 it cannot be read, A0xx it does not parse, A109 the library has none of that name.
     """
     if not isinstance(source, str | os.PathLike):
-        raise fail("A002", f"a source is a path or the name of a library file; here is a {type(source).__name__}")
+        raise fail("A800", f"a source is a path or the name of a library file; here is a {type(source).__name__}")
     if source == "-":
         return load_text(read_stdin(), "<stdin>")
     if isinstance(source, str) and in_library(source):
@@ -65,14 +65,14 @@ def arch_files(folder: Path) -> list[Path]:
     """Every `.arch` file below a folder, in order; hidden folders are left out.
 
     Raises:
-        ArchError: A002 there is none.
+        ArchError: A800 there is none.
     """
     found: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         found += [Path(place, f) for f in sorted(names) if f.endswith(".arch")]
     if not found:
-        raise fail("A002", f"there is no `.arch` file in `{folder}` or below it")
+        raise fail("A800", f"there is no `.arch` file in `{folder}` or below it")
     return found
 
 
@@ -86,7 +86,7 @@ def read_stdin() -> str:
     """The text on standard input.
 
     Raises:
-        ArchError: A501 too large, A002 not UTF-8.
+        ArchError: A501 too large, A800 not UTF-8.
     """
     data = sys.stdin.buffer.read(limits.FILE_BYTES + 1)
     if len(data) > limits.FILE_BYTES:
@@ -95,4 +95,4 @@ def read_stdin() -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise fail("A002", f"standard input is not UTF-8 text: byte {error.start} in line {line}") from None
+        raise fail("A800", f"standard input is not UTF-8 text: byte {error.start} in line {line}") from None

@@ -110,9 +110,9 @@ def test_sources_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     Path("models").mkdir()
     assert "did you mean `vit`?" in _refused("A109", "vitt")
-    assert "cannot read `vit.arch`" in _refused("A002", "vit.arch")
-    assert "is a folder" in _refused("A002", "models")
-    assert "here is a int" in _refused("A002", 3)
+    assert "cannot read `vit.arch`" in _refused("A800", "vit.arch")
+    assert "is a folder" in _refused("A800", "models")
+    assert "here is a int" in _refused("A800", 3)
     with pytest.raises(ogive.ArchError, match="`loads` takes the text"):
         ogive.loads(Path("a"))  # type: ignore[arg-type]
 
