@@ -210,7 +210,7 @@ class _Writer:
                 rank.edge(self._name(f"end {right}"), self._name(f"down {right}"), arrowhead="none")
 
     def _arcs(self, page: Any, items: tuple[Item, ...]) -> None:
-        """The skips between boxes of one frame, each led round by two points at its right."""
+        """The skips between boxes of one frame, each led round by two points at its side."""
         here = {item.id for item in items if isinstance(item, Box)}
         skips = [x for x in self.drawing.links if x.kind == "skip" and x.source in here and x.target in here]
         ends = [x.source for x in skips] + [x.target for x in skips]
@@ -218,13 +218,15 @@ class _Writer:
             if ends.count(link.source) > 1 or ends.count(link.target) > 1 or link.target in self.drawing.rising:
                 continue
             self.vias.add((link.source, link.target))
-            names = []
-            for end in (link.source, link.target):
-                with page.subgraph(graph_attr={"rank": "same"}) as rank:
-                    names.append(self._point(rank, f"{link.source} {link.target} {end}"))
-                    arrow = {"arrowhead": "none"} if end == link.source else {"dir": "back"}
-                    rank.edge(self._name(end), names[-1], weight="0", **arrow)
-            page.edge(*names, arrowhead="none", weight="50")
+            # A cluster of their own: else dot lets labels beside push the line aside.
+            with page.subgraph(name=f"cluster_skip_{self._name(f'{link.source} {link.target}')}") as side:
+                side.attr(style="invis", label="", margin="0")
+                names = [self._point(side, f"{link.source} {link.target} {end}") for end in ("from", "to")]
+                side.edge(*names, arrowhead="none", weight="50")
+            with page.subgraph(graph_attr={"rank": "same"}) as rank:
+                rank.edge(self._name(link.source), names[0], arrowhead="none", weight="0")
+            with page.subgraph(graph_attr={"rank": "same"}) as rank:
+                rank.edge(self._name(link.target), names[1], dir="back", weight="0")
 
     def _point(self, page: Any, wish: str) -> str:
         """A bend of a line: a point without size."""
