@@ -109,6 +109,14 @@ def test_every_word_kept_for_later_stands_in_the_reference() -> None:
     assert sorted(name for name in LATER_OPS if f"`{name}`" not in text) == []
 
 
+def test_every_code_of_an_error_stands_in_the_reference() -> None:
+    text = (ROOT / "docs" / "language.md").read_text("utf-8")
+    spans = [(a, b or a) for a, b in re.findall(r"^\| (A\d{3})(?: to (A\d{3}))? \|", text, re.MULTILINE)]
+    texts = [p.read_text("utf-8") for room in ("dsl", "compiler", "ogive") for p in (ROOT / room).rglob("*.py")]
+    codes = {code for source in texts for code in re.findall(r"\"(A\d{3})\"", source)}
+    assert sorted(code for code in codes if not any(a <= code <= b for a, b in spans)) == []
+
+
 # -------------------------------------------------------------------------------------------- the test can fail
 GOOD = "network N:\n    input x: B 3\n    a = linear(4)\n"
 
