@@ -39,15 +39,19 @@ _ROOMS: Final = {
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",
     "load": "ogive.network",
+    "load_weights": "ogive.compiler.export.weights:load",
     "loads": "ogive.network",
+    "save_weights": "ogive.compiler.export.weights:save",
 }
+"""Where each name lives, with the name it has there when that is another."""
 
 
 def __getattr__(name: str) -> Any:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"module 'ogive' has no attribute {name!r}", name=name, obj=import_module("ogive"))
-    value = getattr(import_module(room), name)
+    module, _, there = room.partition(":")
+    value = getattr(import_module(module), there or name)
     globals()[name] = value
     return value
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ogive.commands.failure import coloured
 from ogive.dsl.diagnostics import fail, printable
@@ -83,11 +83,13 @@ def _rich(
             heads = [head for i, head in enumerate(heads) if i != wrap]
             rows = [[cell for i, cell in enumerate(row) if i != wrap] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for i, (head, width) in enumerate(zip(heads, _widths(heads, rows), strict=True)):
-        drawn.add_column(
-            head, justify="right" if i in right else "left", no_wrap=i != wrap, overflow="ellipsis",
-            min_width=None if i in {wrap, give} else width,
-        )
+    widths = _widths(heads, rows)
+    if give is not None:
+        widths[give] = max(LEAST, min(widths[give], console.width - sum(widths) - 3 * len(widths) + widths[give]))
+    for i, head in enumerate(heads):
+        width = None if i == wrap else widths[i]
+        justify: Literal["left", "right"] = "right" if i in right else "left"
+        drawn.add_column(head, justify=justify, no_wrap=i != wrap, overflow="ellipsis", width=width)
     for row in rows:
         drawn.add_row(*map(Text, row))
     console.print(drawn)
