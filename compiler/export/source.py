@@ -21,6 +21,7 @@ from ogive.compiler.export.scopes import Scope, scopes
 from ogive.compiler.export.spelling import access, comment, constructor, expression, is_plain, own_source, value
 from ogive.compiler.freeze import Frozen
 from ogive.compiler.module import Network
+from ogive.compiler.pipeline import compile
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import evaluate
 from ogive.dsl.graph import Graph
@@ -46,10 +47,7 @@ def to_source(network: Network | Graph | Any) -> str:
         raise fail("A721", "a frozen module is made for one machine and is not written as source",
                    help="write the module it was frozen from")
     if not isinstance(network, Network):
-        from ogive.compiler.pipeline import compile  # the pipeline is the only maker of modules
-
-        with torch.device("meta"):
-            network = compile(network)
+        network = compile(network, device="meta")
     return _File(network).text()
 
 
