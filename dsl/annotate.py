@@ -150,7 +150,7 @@ class Annotator(Evaluator):
         try:
             value, condition = frame.body.facts.exact(left, right)
         except Inexact as error:
-            raise fail("A206", f"this division is not exact: {error}", dim.span, notes=self.trail(frame),
+            raise fail("A206", str(error), dim.span, notes=self.trail(frame),
                        help=None if right == 0 else f"`ceil({dim.left.span.text} / {dim.right.span.text})` rounds up",
                        ) from None
         if condition is not None:
@@ -275,8 +275,13 @@ class Annotator(Evaluator):
             return
         if not self._agree(promised, actual, frame, dim.span):
             facts = frame.body.facts
-            wanted, is_ = facts.show(promised), facts.show(actual)
-            raise Broken(dim.span, f"it is {is_}" if wanted == dim.span.text else f"promised {wanted}, it is {is_}")
+            wanted, here = facts.show(promised), facts.show(actual)
+            entry = frame.names.find(dim.name) if isinstance(dim, s.NameDim) else None
+            if wanted == dim.span.text or isinstance(dim, s.PinDim):
+                raise Broken(dim.span, f"here it is {here}")
+            if entry is not None and entry.kind == "size":
+                raise Broken(dim.span, f"`{dim.span.text}` is {wanted} since line {entry.span.line}, here it is {here}")
+            raise Broken(dim.span, f"`{dim.span.text}` is {wanted}, here it is {here}")
 
     def _solve(self, dim: s.Dim, actual: Dim, frame: Frame) -> None:
         """`2*h = actual`, with `h` new."""
@@ -357,7 +362,7 @@ class Annotator(Evaluator):
             raise Broken(dims[0].span.to(dims[-1].span), f"{show(size)} positions without a grid{lost}")
         if not new:
             if not self._agree(known, size, frame, dims[0].span):
-                raise Broken(dims[0].span.to(dims[-1].span), f"promised {show(known)}, it is {show(size)}")
+                raise Broken(dims[0].span.to(dims[-1].span), f"this is {show(known)}, here are {show(size)} positions")
             return
         rest = divide(size, known)
         if rest is None:
@@ -383,4 +388,4 @@ class Annotator(Evaluator):
             dims, plus = new[0]
             self._product(dims, axis.size - total if plus else total - axis.size, axis, frame)
         elif not self._agree(total, axis.size, frame, group.span):
-            raise Broken(group.span, f"promised {show(total)}, it is {show(axis.size)}")
+            raise Broken(group.span, f"this is {show(total)}, here are {show(axis.size)} positions")

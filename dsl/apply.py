@@ -199,7 +199,8 @@ class Applier(Settings):
                 if isinstance(size, int) and not 1 <= size <= limits.DIM:
                     what = "vanishes" if size < 1 else "is larger than any tensor"
                     raise fail("A208", f"an axis {what} here: the shape is `{tensor}`", span, notes=self.trail(frame),
-                               help="a smaller kernel or stride, or a larger input" if size < 1 else None)
+                               help="a smaller kernel or stride, or a larger input" if size < 1
+                               else f"an axis has at most {limits.DIM:,} elements")
 
     def _given(
         self, weights: tuple[Weight, ...], given: dict[str, Setting], frame: Frame, op: str
@@ -226,11 +227,11 @@ class Applier(Settings):
                 shape = out.type.shape
             if shape != by_name[name].shape:
                 given_shape = ", ".join(map(show, shape))
+                turned = op == "linear" and shape == by_name[name].shape[::-1]
                 raise fail(
                     "A212", f"`{name}` of `{op}` is {list(by_name[name].shape)}; the given one is [{given_shape}]",
                     setting.span, notes=self.trail(frame),
-                    help="`transposed=True` takes it the other way round"
-                    if op == "linear" and shape == by_name[name].shape[::-1] else None,
+                    help="`transposed=True` takes it the other way round" if turned else "a given weight has its shape",
                 )
         return supplied
 

@@ -42,7 +42,8 @@ class Asserts(Repeats):
             if entry is None or isinstance(entry.value, Bundle | Poison):
                 continue
             value = frame.body.facts.show(entry.value) if isinstance(entry.value, Poly) else printed(entry.value)
-            values.append(f"{name} = {value}")
+            if value != name:
+                values.append(f"{name} = {value}")
             if entry.kind == "parameter" and not _within(entry.origin, entry.span):
                 said = self.work.cells.get(entry.origin)
                 words = f"{said} = {value}" if said else f"{name} = {value} comes from here"
@@ -54,7 +55,9 @@ class Asserts(Repeats):
         if not sources:
             notes = [*([f"here {here}"] if here else []), *self.trail(frame)]
         title = st.text or f"`{text}` does not hold"
-        first = sources[-1] if sources else Label(part.span, "this does not hold" if st.text else "")
+        free = any(isinstance(getattr(frame.names.find(name), "value", None), Poly) for name in _names_in(part))
+        said = "this goes against what is known of the sizes here" if free else "this does not hold" if st.text else ""
+        first = sources[-1] if sources else Label(part.span, said)
         return fail("A203", title, first.span, label=first.text, labels=sources[:-1], notes=notes,
                     help=self._fitting(part, frame))
 

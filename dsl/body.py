@@ -41,7 +41,8 @@ class Bodies(Asserts):
             if frame.body.returned is not None:
                 if isinstance(statement, s.Return) and i + 1 < len(body):
                     label = Label(statement.span, "the return")
-                    after = fail("A115", "nothing follows a `return`", body[i + 1].span, labels=[label])
+                    after = fail("A115", "nothing follows a `return`", body[i + 1].span, labels=[label],
+                                 help="a body ends with its `return`")
                     self.work.mistakes.add(*after.diagnostics)
                 return
 
@@ -170,8 +171,15 @@ def _named(statement: s.Stmt) -> Iterator[s.Name | s.Made]:
             scope = statement.flow.func if isinstance(statement.flow, s.Call) else statement.flow
             if statement.body is not None and isinstance(scope, s.Name | s.Made) and _word(statement) not in CONTAINERS:
                 yield scope
-        case s.Repeat() if statement.index is not None and statement.index.scope is not None:
-            yield statement.index.scope
+        case s.Repeat():
+            if statement.index is not None and statement.index.scope is not None:
+                yield statement.index.scope
+            yield from (s.Name(c.name, c.span) for c in statement.carries)
+        case s.Scan():
+            for name in statement.label.names if statement.label else ():
+                if isinstance(name, s.Name | s.Made):
+                    yield name
+            yield from (s.Name(c.name, c.span) for c in statement.carries)
         case s.Shared():
             yield s.Name(statement.name, statement.name_span)
         case s.Input():

@@ -145,13 +145,14 @@ def _tuple(value: Any) -> Any:
 def _network(
     bodies: Bodies, definition: Definition, preset: str | None, settings: tuple[Setting, ...]
 ) -> Built | None:
-    span = definition.node.name_span
+    node = definition.node
+    span = node.value.span if isinstance(node, s.Derived) else node.name_span
     shown = f"{definition.name}.{preset}" if preset else definition.name
     base, merged, row = bodies.definition_of(OpValue(definition, settings, span, preset))
     node = base.node
     assert isinstance(node, s.Network)
     work = bodies.work
-    region = work.open_region(None, "network", "", "", shown, span)
+    region = work.open_region(None, "network", "", "", shown, definition.node.name_span)
     frame = Frame(Body(base.unit, (shown,), Facts(), (node,)), Names(), Keys(), region)
     bodies.bind_params(base, merged, row, frame, span)
     values = {name: entry.value for name, entry in frame.names.table.items()}

@@ -85,7 +85,9 @@ class Containers(Lines):
         for arg in line.flow.args:
             if word != "residual" or arg.name not in RATES:
                 takes = "`drop=` and `drop_path=`" if word == "residual" else "no settings"
-                raise fail("A301", f"`{word}` takes {takes}", arg.span)
+                near = nearest(arg.name or "", RATES) if word == "residual" else None
+                raise fail("A301", f"`{word}` takes {takes}", arg.span, notes=self.trail(frame),
+                           help=f"did you mean `{near}`?" if near else None)
             setting = self.setting(arg, frame)
             if isinstance(setting.value, Poison):
                 raise Silent

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.diagnostics import ArchError, fail, offer
+from ogive.dsl.diagnostics import ArchError, fail, nearest, offer
 from ogive.dsl.later import LATER_OPS, later
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call
@@ -20,7 +20,7 @@ from ogive.dsl.source import Span
 from ogive.dsl.values import POISON, Bundle, OpValue, ParamValue, Poison, Setting, Silent, describe, whole
 from ogive.dsl.work import Frame
 
-__all__ = ["PATTERNS", "Evaluator"]
+__all__ = ["PATTERNS", "Evaluator", "no_pass"]
 
 PATTERNS: Final[dict[str, Pattern]] = {"dense": Dense(), "causal": Causal()}
 
@@ -73,15 +73,15 @@ class Evaluator(Operators):
         items = tuple(self.value(item, frame) for item in expr.items)
         if any(isinstance(x, Poison) for x in items):
             return POISON
-        for item, value in zip(expr.items, items, strict=True):
-            if is_tensor(value):
-                raise later("a list of tensors", item.span, help="`a, b -> concat` joins them without a list")
+        if any(is_tensor(x) for x in items):
+            raise later("a list of tensors", expr.span, help="`a, b -> concat` joins them without a list")
         return bounded_list(items, expr.span)
 
     def _name(self, expr: s.Name, frame: Frame) -> Any:
         if expr.name == "_":
             if frame.flow is None:
-                raise fail("A110", "`_` is the line above, and nothing flows here yet", expr.span)
+                raise fail("A110", "`_` is the line above, and nothing flows here yet", expr.span,
+                       help="`input` stands above the lines that use it")
             return frame.flow
         entry = frame.names.find(expr.name)
         if entry is not None:
@@ -99,17 +99,17 @@ class Evaluator(Operators):
 
     def unknown(self, expr: s.Name, frame: Frame) -> ArchError:
         """A name that nothing here has: where it stands instead, or the nearest one."""
+        if expr.name == "pass":
+            return no_pass(expr.span)
         inside = _inside(expr.name, frame)
         if inside is not None:
             return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame),
                         help=f"it stands in a scope, and is read in full: `{inside}`")
-        known = {*frame.names.visible(), *frame.body.unit.names, *PATTERNS}
-        if offer(expr.name, known).startswith("did"):
-            return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame),
-                        help=offer(expr.name, known))
-        return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame),
-                    help=offer(expr.name, known | set(RECORDS)) if expr.name.islower() and offer(
-                        expr.name, RECORDS).startswith("did") else offer(expr.name, known, "names here"))
+        visible = {name for name in frame.names.visible() if name.isidentifier()}
+        usable = visible | {*frame.body.unit.names, *PATTERNS}
+        near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
+        hint = f"did you mean `{near}`?" if near else offer("", visible, "names here")
+        return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint)
 
     def made_name(self, expr: s.Name | s.Made, frame: Frame) -> str:
         """`layer{s + 1}` as text."""
@@ -186,7 +186,7 @@ class Evaluator(Operators):
             place = index if index >= 0 else len(base.items) + index
             if place not in base.items:
                 raise fail("A309", f"there is no `{expr.base.span.text}[{index}]`", expr.index.span,
-                           help=f"there are {_ranges(base.items)}")
+                           notes=self.trail(frame), help=_ranges(expr.base.span.text, base.items))
             return base.items[place]
         if isinstance(base, Bundle) and len(base.outs) > 1:
             return Bundle((self._at(base.outs, index, expr.index.span),))
@@ -244,7 +244,7 @@ class Evaluator(Operators):
     def _function(self, name: str, expr: s.Call, frame: Frame) -> Any:
         for arg in expr.args:
             if arg.name is not None:
-                raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.span,
+                raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.span, notes=self.trail(frame),
                            help=f"its arguments stand in order: `{name}(a, b)`")
         args = [self.value(arg.value, frame) for arg in expr.args]
         if any(isinstance(x, Poison) for x in args):
@@ -288,7 +288,7 @@ class Evaluator(Operators):
                 if not positional:
                     kept.append(x)
             elif name not in taken:
-                kept.append(Setting(name, x.value, x.span, x.origin))
+                kept.append(Setting(name, x.value, x.span, x.origin, x.whole))
         return (*kept, *settings)
 
     def setting(self, arg: s.Arg, frame: Frame, field: str | None = None, op: OpValue | None = None) -> Setting:
@@ -297,14 +297,14 @@ class Evaluator(Operators):
         if field == "axis" and isinstance(expr, s.Name) and op is not None and isinstance(op.target, type):
             known = self.bound(expr.name, frame)
             if not isinstance(known, str):
-                return Setting(arg.name, expr.name, expr.span, expr.span)
+                return Setting(arg.name, expr.name, expr.span, expr.span, arg.span)
         value = self.value(expr, frame)
         origin = expr.span
         if isinstance(expr, s.Name):
             entry = frame.names.find(expr.name)
             if entry is not None:
                 origin = entry.origin
-        return Setting(arg.name, value, expr.span, origin)
+        return Setting(arg.name, value, expr.span, origin, arg.span)
 
     def op(self, expr: s.Expr, frame: Frame) -> OpValue | None:
         """What an expression means at an op place: op parameter, shared module, definition, primitive; else None."""
@@ -331,7 +331,7 @@ class Evaluator(Operators):
             return OpValue(found.target, found.settings, expr.span, expr.name, found.module)
         what = "a block" if isinstance(found.target, Definition) else "a primitive"
         raise fail("A110", f"`{found.name}` is {what} and has no presets", expr.name_span,
-                   help="a weight is read from the line that makes it: `name.weight`")
+                   help=f"networks have presets; settings stand in parentheses: `{found.name}(...)`")
 
     def _op_named(self, expr: s.Name, frame: Frame) -> OpValue | None:
         value = self.bound(expr.name, frame)
@@ -360,12 +360,18 @@ class Evaluator(Operators):
             raise Silent
         if value is not None:
             return fail("A102", f"`{name}` is {describe(value)}, not an op", expr.span, notes=self.trail(frame),
-                        help=offer(name, ops - {name}, "ops"))
+                        help="right of `->` and before `(` stands an op: `x -> relu`")
         if isinstance(expr, s.Name) and name in PATTERNS:
             return fail("A102", f"`{name}` is an attention pattern, not an op", expr.span,
                         help=f"`q, k, v -> attend(heads, over={name})`")
         return fail("A102", f"there is no op `{name}`", expr.span, notes=self.trail(frame),
                     help=offer(name, ops, "ops"))
+
+
+def no_pass(span: Span) -> ArchError:
+    """Python's `pass`."""
+    return fail("A102", "there is no `pass`", span,
+                help="leave the whole container out: what is not written is the identity")
 
 
 def _under(key: str, prefix: str) -> bool:
@@ -390,10 +396,10 @@ def _inside(name: str, frame: Frame) -> str | None:
     return None
 
 
-def _ranges(items: dict[int, Bundle]) -> str:
+def _ranges(name: str, items: dict[int, Bundle]) -> str:
     if not items:
-        return "none: it repeats 0 times"
+        return f"there is none: `{name}` repeats 0 times"
     places = sorted(items)
-    if places == list(range(places[0], places[-1] + 1)):
-        return f"{places[0]} to {places[-1]}"
-    return ", ".join(map(str, places[:12]))
+    if places == list(range(places[0], places[-1] + 1)) and len(places) > 1:
+        return f"there are `{name}[{places[0]}]` to `{name}[{places[-1]}]`"
+    return "there are " + ", ".join(f"`{name}[{i}]`" for i in places[:8])

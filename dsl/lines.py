@@ -30,11 +30,11 @@ class Lines(Runs):
     def line(self, line: s.Line, frame: Frame) -> None:
         if line.require is not None:
             raise later("`require`", line.span)
-        if line.label is None and line.sources is None and isinstance(line.flow, s.Name) and line.flow.name == "pass":
-            raise fail("A102", "there is no `pass`", line.span,
-                       help="leave the whole container out: what is not written is the identity")
-        value = self._flow(line, frame)
         names = line.label.names if line.label else ()
+        for name in names:
+            if isinstance(name, s.Name):
+                frame.names.refuse(name.name, name.span)
+        value = self._flow(line, frame)
         if not isinstance(value, Bundle | Poison):
             self._constant(line, names, value, frame)
             return
@@ -242,7 +242,8 @@ class Lines(Runs):
             value = None if entry is None else whole(entry.value)
             if value is None or value < 0:
                 here = "nothing" if entry is None else describe(entry.value)
-                raise fail("A112", f"`{{{found[1]}}}` in a key is a whole number; here is {here}", span)
+                raise fail("A112", f"`{{{found[1]}}}` in a key is a whole number; here is {here}", span,
+                           help="the index of a repeat around it, or a constant above it")
             return str(value)
 
         made = re.sub(r"\{\s*([A-Za-z_]\w*)\s*\}", number, key)

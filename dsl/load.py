@@ -12,7 +12,7 @@ from typing import Final
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, nearest, offer
 from ogive.dsl.parse import parse
 from ogive.dsl.source import Source, Span
 
@@ -209,9 +209,11 @@ class _Loader:
         if not path.is_file() or not path.resolve().is_relative_to(folder):
             there = [*library_names(), *(f"std.{p.stem}" for p in (folder / "std").glob("*.arch"))]
             name = ".".join(module)
+            near = nearest(name, there)
             raise fail(
                 "A109", f"the library has no `{name}`", span,
-                help=offer(name, there, "there are") + "; a file beside this one is `from .name import ...`",
+                help=f"did you mean `{near}`?" if near else f"there are {', '.join(sorted(there))}; a file beside "
+                "this one is `from .name import ...`",
             )
         return self._once(path, "/".join(("library", *module)) + ".arch", span)
 

@@ -66,15 +66,21 @@ class Names:
         Raises:
             ArchError: A108 reserved, A103 the scope has it already.
         """
+        self.refuse(name, span)
+        self.table[name] = Entry(value, span, kind, origin or span)
+
+    def refuse(self, name: str, span: Span) -> None:
+        """Refuse a name that cannot be given here."""
         if name in RESERVED:
-            raise fail("A108", f"`{name}` is a word of the language and cannot be a name", span)
+            raise fail("A108", f"`{name}` is a word of the language and cannot be a name", span,
+                       help=f"a word that says more, or `{name}_`")
         known = self.table.get(name)
         if known is not None and known.span != span:
             raise fail(
                 "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, f"the {known.kind}")],
-                help="two nodes or constants of a scope do not share a name",
+                help="another name; the parameter keeps its own in the whole body" if known.kind == "parameter"
+                else "two nodes or constants of a scope do not share a name",
             )
-        self.table[name] = Entry(value, span, kind, origin or span)
 
     def entry(self, value: Any, span: Span, kind: Kind) -> Entry:
         return Entry(value, span, kind, span)

@@ -36,13 +36,16 @@ def binary(op: str, left: Any, right: Any, span: Span) -> Any:
     left, right = (x[0] if isinstance(x, Size) and len(x) == 1 else x for x in (left, right))
     for value in (left, right):
         if not is_number(value):
-            raise fail("A309", f"`{op}` takes numbers; here is {describe(value)}", span)
+            numeric = isinstance(value, str) and value.replace(".", "").isdigit()
+            raise fail("A309", f"`{op}` takes numbers; here is {describe(value)}", span,
+                       help="a number stands without quotes" if numeric else None)
     try:
         if isinstance(left, Poly) or isinstance(right, Poly):
             return _symbolic(op, left, right, span)
         return _bounded(_plain(op, left, right, span), span)
     except ZeroDivisionError:
-        raise fail("A309", f"`{printed(left)} {op} {printed(right)}` divides by zero", span) from None
+        raise fail("A309", f"`{printed(left)} {op} {printed(right)}` divides by zero", span,
+                   help="say what it is then: `a / b if b > 0 else 0`") from None
     except (OverflowError, TooLarge):
         raise fail("A509", f"`{op}` goes beyond {limits.INTEGER:,} here", span) from None
 

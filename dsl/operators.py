@@ -45,6 +45,11 @@ class Operators(ABC):
         """How this line was reached, when it stands in a block: `ViT.S > blocks[0] > Encoder`."""
         return [f"in {' > '.join(frame.body.trail)}"] if len(frame.body.trail) > 1 else []
 
+    def call_trail(self, frame: Frame) -> list[str]:
+        """How the line was reached that runs this body."""
+        caller = frame.body.caller
+        return [f"in {' > '.join(caller)}"] if len(caller) > 1 else []
+
     # ------------------------------------------------------------------------------------ arithmetic
     def unary(self, expr: s.Unary, frame: Frame) -> Any:
         if expr.op == "not":

@@ -60,12 +60,22 @@ class Parametrised(Applier):
                 frame.names.table[param.name] = frame.names.entry(POISON, param.span, "parameter")
 
     def _bind_param(self, param: s.Param, setting: Setting | None, frame: Frame) -> None:
-        default = None if param.default is None else self.value(param.default, frame)
-        value, at, origin = default, param.span, param.default.span if param.default else param.span
+        default = None if param.default is None else self._worded(param, param.default, frame)
+        at = origin = param.span if param.default is None else param.default.span
+        value = default
         if setting is not None:
             value, at, origin = setting.value, setting.span, setting.origin
         value = self._typed(param, value, default, at, origin)
         frame.names.bind(param.name, value, param.span, "parameter", origin)
+
+    def _worded(self, param: s.Param, expr: s.Expr, frame: Frame) -> Any:
+        """The value of a default or a cell; a bare word where a string is meant is told so."""
+        kind = param.type
+        worded = kind is not None and (kind.kind == "choice" or kind.names == ("string",))
+        if worded and isinstance(expr, s.Name) and self.bound(expr.name, frame) is None:
+            raise fail("A302", f"`{param.name}` takes a string; here is the name `{expr.name}`", expr.span,
+                       help=f'a string stands in quotes: `"{expr.name}"`')
+        return self.value(expr, frame)
 
     def _explicit(
         self, node: s.Network | s.Block, settings: tuple[Setting, ...], span: Span, frame: Frame
@@ -74,9 +84,10 @@ class Parametrised(Applier):
         found: dict[str, Setting] = {}
         positional = [x for x in settings if x.name is None]
         if len(positional) > len(names):
-            takes = f"at most {len(names)} parameters: {', '.join(names)}" if names else "no parameters"
+            takes = f"at most {len(names)} parameter{'s' if len(names) > 1 else ''}: {', '.join(names)}"
+            takes = takes if names else "no parameters"
             extra = positional[len(names)]
-            raise fail("A304", f"`{node.name}` takes {takes}", extra.span, notes=self.trail(frame),
+            raise fail("A304", f"`{node.name}` takes {takes}", extra.span, notes=self.call_trail(frame),
                        help="data stands left of the arrow, as in `x -> Block`" if is_tensor(extra.value) else None)
         for name, setting in zip(names, positional, strict=False):
             found[name] = setting
@@ -84,8 +95,8 @@ class Parametrised(Applier):
             if setting.name is None:
                 continue
             if setting.name not in names:
-                raise fail("A301", f"`{node.name}` has no parameter `{setting.name}`", setting.span,
-                           label=f"of `{setting.name}=`", notes=self.trail(frame),
+                raise fail("A301", f"`{node.name}` has no parameter `{setting.name}`", setting.place,
+                           notes=self.call_trail(frame),
                            help=offer(setting.name, names, "its parameters"))
             if setting.name in found:
                 raise fail("A308", f"`{setting.name}` is set twice", setting.span,
@@ -107,7 +118,8 @@ class Parametrised(Applier):
         for column, cell in zip(table.columns, rows[preset].cells, strict=True):
             if isinstance(cell, s.DefaultCell):
                 continue
-            found[column.name] = Setting(column.name, self.value(cell, frame), cell.span, cell.span)
+            param = next(p for p in node.params if p.name == column.name)
+            found[column.name] = Setting(column.name, self._worded(param, cell, frame), cell.span, cell.span)
             self.work.cells[cell.span] = f"row {preset} sets {column.name}"
         return found
 
@@ -146,10 +158,10 @@ class Parametrised(Applier):
         if isinstance(node, s.Network) and preset is None and table is not None:
             shown = ", ".join([f"`{node.name}.{row.name}`" for row in table.rows if row.name][:8])
             title = f"`{node.name}` needs {names}: choose a preset, or set {'it' if len(params) == 1 else 'them'}"
-            return fail("A303", title, span, labels=labels, notes=self.trail(frame), help=f"there are {shown}")
+            return fail("A303", title, span, labels=labels, notes=self.call_trail(frame), help=f"there are {shown}")
         what = f"preset `{preset}` of `{node.name}`" if preset else f"`{node.name}`"
         settings = ", ".join(f"{p.name}=..." for p in params)
-        return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.trail(frame),
+        return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.call_trail(frame),
                     help=f"a column of the table, or a default: `{params[0].name}=1`" if preset
                     else f"`{node.name}({settings})`")
 

@@ -51,7 +51,8 @@ class Repeats(Containers):
             raise later("repeating over a list of tensors", st.count.span)
         if count is None or count < 0:
             raise fail("A310", f"`repeat` takes a whole number or a list; here is {describe(value)}", st.count.span,
-                       notes=self.trail(frame))
+                       notes=self.trail(frame),
+                       help="`//` divides whole numbers" if isinstance(value, float) else None)
         if count > limits.NODES:
             raise fail("A511", f"`repeat {count}` runs more than {limits.NODES:,} times", st.count.span)
         return count, None

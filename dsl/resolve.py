@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
-from ogive.dsl.evaluate import PATTERNS
+from ogive.dsl.evaluate import PATTERNS, no_pass
 from ogive.dsl.later import LATER_OPS
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS
@@ -126,6 +126,8 @@ class _Resolver:
 
     def _use(self, expr: s.Expr | s.Slice | None, is_op: bool) -> None:
         match expr:
+            case s.Name(name="pass") if not self._known("pass"):
+                self.mistakes += no_pass(expr.span).diagnostics
             case s.Name():
                 if is_op and not self._is_op(expr.name):
                     self._wrong("A102", f"there is no op `{expr.name}`", expr, {*RECORDS, *self.units})
@@ -167,7 +169,7 @@ class _Resolver:
         for arg in expr.args:
             if arg.name is not None and allowed is not None and arg.name not in allowed:
                 self.mistakes.append(Diagnostic(
-                    "A301", f"`{name}` has no setting `{arg.name}`", arg.value.span, f"`{arg.name}=` stands here",
+                    "A301", f"`{name}` has no setting `{arg.name}`", arg.span,
                     help=offer(arg.name, allowed, "its settings")))
 
     def _settings(self, name: str) -> set[str] | None:

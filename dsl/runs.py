@@ -42,7 +42,8 @@ class Runs(Parametrised):
         label = naming.label or (path.rsplit(".", 1)[-1] if naming.key is not None else "")
         trail = (*frame.body.trail, *self._steps(frame, label, op.name))
         body = Body(
-            definition.unit, trail, frame.body.facts, (*frame.body.chain, definition.node), shared or frame.body.shared
+            definition.unit, trail, frame.body.facts, (*frame.body.chain, definition.node), frame.body.trail,
+            shared or frame.body.shared,
         )
         own = "" if claims else path.rsplit(".", 1)[-1]
         region = self.work.open_region(frame.region, "block", own, path, node.name, line.span)
@@ -145,7 +146,7 @@ class Runs(Parametrised):
         return fail(
             "A207", f"`{node.name}` takes {takes}; here {'are' if len(inputs) > 1 else 'is'} {len(inputs) or 'none'}",
             span, labels=[Label(ports[0].span.to(ports[-1].span), "its inputs")] if ports else [],
-            notes=[*[f"`{x.type}`" for x in inputs if isinstance(x, Out)][:6], *self.trail(frame)],
+            notes=[*[f"`{x.type}`" for x in inputs if isinstance(x, Out)][:6], *self.call_trail(frame)],
             help=f"data stands left of the arrow: `{names} -> {node.name}(...)`" if ports else None,
         )
 
@@ -158,7 +159,7 @@ class Runs(Parametrised):
             raise fail(
                 first.code, f"`{port.name}` is given `{value.type}`, and takes `{port.shape.span.text}`", span,
                 labels=[Label(first.span or port.span, first.label)],
-                notes=[f"it comes from line {where.span.line}", *self.trail(frame)], help=first.help,
+                notes=[f"it comes from line {where.span.line}", *self.call_trail(frame)], help=first.help,
             ) from None
 
 

@@ -44,7 +44,8 @@ class Settings(Ports):
             positional = []
         order = [f for f in fields if f != record.spread]
         if len(positional) > len(order):
-            takes = f"at most {len(order)} settings: {', '.join(order)}" if order else "no settings"
+            takes = f"at most {len(order)} setting{'s' if len(order) > 1 else ''}: {', '.join(order)}"
+            takes = takes if order else "no settings"
             hint = f"data stands left of the arrow: `x -> {record.op}`" if is_tensor(positional[0].value) else None
             raise fail("A304", f"`{record.op}` takes {takes}", positional[len(order)].span, notes=self.trail(frame),
                        help=hint)
@@ -66,7 +67,7 @@ class Settings(Ports):
                 wanted[name] = setting
             else:
                 known = [*fields, *record.given]
-                raise fail("A301", f"`{record.op}` has no setting `{name}`", setting.span, label=f"of `{name}=`",
+                raise fail("A301", f"`{record.op}` has no setting `{name}`", setting.place,
                            notes=self.trail(frame), help=offer(name, known, "its settings"))
         return wanted, given
 
@@ -86,7 +87,8 @@ class Settings(Ports):
         if isinstance(value, Bundle | Out):
             if name not in record.references:
                 raise fail("A302", f"`{name}` is a setting of `{record.op}`, and a tensor stands here", setting.span,
-                           notes=self.trail(frame), help=f"data stands left of the arrow: `a, b -> {record.op}`")
+                           notes=self.trail(frame),
+                           help=f"data stands left of the arrow: `{setting.span.text} -> {record.op}(...)`")
             out = self.one(value, setting.span) if isinstance(value, Bundle) else value
             if not isinstance(out, Out):
                 raise Silent
@@ -123,13 +125,15 @@ class Settings(Ports):
         trail = self.trail(frame)
         if first["type"] == "missing":
             return fail("A303", f"`{record.op}` needs `{name}`", op.span, notes=trail,
-                        help=f"`{record.op}({name})`" if len(fields_of(record)) == 1 else f"set it: `{name}=...`")
+                        help=f"`{record.op}({name}=...)`")
         title = f"`{name}` of `{record.op}` {_takes(first)}; here is {describe(first['input'])}"
         setting = wanted.get(name)
         if setting is None:
             return fail("A302", title, op.span, notes=trail)
         span, labels = self.place_of(setting, name)
-        return fail("A302", title, span, label=self.sets(setting, name) if labels else "", labels=labels, notes=trail)
+        hint = "`//` divides whole numbers" if isinstance(setting.value, float) and "/" in setting.span.text else None
+        return fail("A302", title, span, label=self.sets(setting, name) if labels else "", labels=labels, notes=trail,
+                    help=hint)
 
     def place_of(self, setting: Setting, name: str) -> tuple[Span, list[Label]]:
         """Where to point for a wrong value: at the preset's cell or the argument it comes from, then at its use."""

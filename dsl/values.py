@@ -83,6 +83,12 @@ class Setting:
     value: Any
     span: Span
     origin: Span
+    whole: Span | None = None
+    """With its name: `stride=2`."""
+
+    @property
+    def place(self) -> Span:
+        return self.whole or self.span
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,13 +51,14 @@ class Mistakes:
 class Body:
     """One run of a network or block: its file, how it was reached, what is known about sizes, what it returned.
 
-    `chain` are the definitions that run around it and itself.
+    `chain` are the definitions that run around it and itself, `caller` is how the line was reached that runs it.
     """
 
     unit: Unit
     trail: tuple[str, ...]
     facts: Facts
     chain: tuple[s.Definition, ...]
+    caller: tuple[str, ...] = ()
     shared: Module | None = None
     returned: Bundle | None = None
 
@@ -207,7 +208,7 @@ class Place:
         if left == right:
             return
         if isinstance(left, int) and isinstance(right, int):
-            raise Mismatch(f"{what}: {left} and {right}", code="A206")
+            raise Mismatch(f"{what}: {left} is not {right}", code="A206")
         self._demand(Condition("equal", left, right), what)
 
     def is_same(self, left: Dim, right: Dim) -> bool:
@@ -238,7 +239,7 @@ class Place:
         verdict = self.frame.body.facts.holds(condition)
         if verdict is False:
             left, right = (self.frame.body.facts.show(d) for d in (condition.left, condition.right))
-            raise Mismatch(f"{what}: {left} and {right}", code="A206")
+            raise Mismatch(f"{what}: {left} is not {right}", code="A206")
         if verdict is None:
             self._assume(condition, what)
 

@@ -203,7 +203,7 @@ def test_repeat_by_count_and_by_list() -> None:
 
 def test_repeat_zero_times_is_the_identity() -> None:
     assert flow("repeat 0 as b[i]:\n    conv(8)\nb -> relu") == ["relu = x -> relu : B 8 H W", "return relu"]
-    wrong("repeat 0 as b[i]:\n    relu\nb[0] -> relu", code="A309", words="it repeats 0 times")
+    wrong("repeat 0 as b[i]:\n    relu\nb[0] -> relu", code="A309", words="`b` repeats 0 times")
 
 
 def test_made_names_and_enclosing_indices() -> None:
@@ -239,7 +239,7 @@ def test_reading_iterations() -> None:
     body = "repeat 3 as b[i]:\n    y = conv(8)\n    relu\n"
     assert flow(body + "b[0] + b")[-2] == "add = b.0.relu, b.2.relu -> add : B 8 H W"
     assert flow(body + "b[-2].y + b.y")[-2] == "add = b.1.y, b.2.y -> add : B 8 H W"
-    wrong(body + "b[3] -> relu", code="A309", words="there are 0 to 2")
+    wrong(body + "b[3] -> relu", code="A309", words="there are `b[0]` to `b[2]`")
     wrong(body + "b[:] -> concat", code="A901", words="a list of tensors")
 
 

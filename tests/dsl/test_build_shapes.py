@@ -19,7 +19,7 @@ def guards(body: str, head: str = "input x: B 8 H W", above: str = "", params: s
 # ---------------------------------------------------------------------------------------------- binding
 def test_the_first_mention_binds_and_later_ones_agree() -> None:
     assert shapes("y = max_pool(2) : B C h w\nx -> max_pool(2) : B C h w") == ["B 8 floor(H/2) floor(W/2)"]
-    wrong("max_pool(2) : B C h w\nmax_pool(2) : B C h w", code="A202", words="promised floor(H/2), it is floor(H/4)")
+    wrong("max_pool(2) : B C h w\nmax_pool(2) : B C h w", code="A202", words="`h` is floor(H/2) since line 4, here it is floor(H/4)")
 
 
 def test_letters_are_numbers_in_expressions() -> None:
@@ -35,7 +35,7 @@ def test_letters_are_numbers_in_expressions() -> None:
     ("B 2*c+1 H W", "7 gives no whole number"),
     ("B a*b H W", "`a*b` has no size yet"),
     ("B k H W", None),
-    ("B 8 2*H W", "it is H"),
+    ("B 8 2*H W", "here it is H"),
     ("B 8 H**99 W", "from 0 to 64"),
     ("... B 9 W H 1", "5 axes at least"),
     ("... 9", "it is 8"),
@@ -73,7 +73,7 @@ def test_pins() -> None:
     assert shapes("relu : B C H W", "input x: B 3 H=size W=size", params="size=8") == ["B 3 8 8"]
     wrong("relu", "input x: B 3 H=4 W=4, y: B 3 H=5 W", code="A204", words="`H` is 4 already")
     assert shapes("max_pool(2) : B C h=4 W/2", "input x: B 3 H=8 W=8") == ["B 3 4 4"]
-    wrong("max_pool(2) : B C h=5 W/2", "input x: B 3 H=8 W=8", code="A202", words="promised 5, it is 4")
+    wrong("max_pool(2) : B C h=5 W/2", "input x: B 3 H=8 W=8", code="A202", words="here it is 4")
 
 
 def test_lists_in_shapes() -> None:
@@ -101,7 +101,7 @@ def test_segments_keep_their_grid_and_their_names() -> None:
     assert shapes(VIT + "    drop_prefix : B (h w) C\n    to_image : B C h w") == ["B 8 H W"]
     wrong(VIT + "    relu : B (y + h w) C", code="A202", words="this segment comes from `cls`")
     wrong(VIT + "    relu : B (2 + h w) C", code="A202")
-    wrong(VIT + "    relu : B (1 + w h) C", "input x: B 8 4 6", code="A202", words="promised 6, it is 4")
+    wrong(VIT + "    relu : B (1 + w h) C", "input x: B 8 4 6", code="A202", words="`w` is 6 since line 4, here it is 4")
 
 
 def test_a_sum_of_what_is_no_segment() -> None:
