@@ -1,4 +1,4 @@
-"""`make demo`: the library checked, one network summed up, three drawn, one trained on real digits, saved, loaded, used."""
+"""`make demo`: the library checked, one network summed up, three drawn, one trained on real digits and used."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+from torch import Tensor
+from training import accuracy, train
+from training import digits as load_data
+
+import ogive
+
 HERE = Path(__file__).parent
 OUT = HERE.parent / "demo"
 
 
 def main() -> int:
-    """Every step as a user would type it; what needs torch comes last."""
+    """Every step as a user would type it, the training last."""
     OUT.mkdir(exist_ok=True)
     say("The library, checked: every network at every preset, against its published figures")
-    ogive("check", str(HERE.parent / "library"))
+    command("check", str(HERE.parent / "library"))
     say("ViT-B, summed up")
-    ogive("summary", "vit", "ViT.B")
+    command("summary", "vit", "ViT.B")
     say(f"Pictures, drawn to {OUT}")
     for file, network, picture in (
         ("vit", "ViT.B", "vit_b.svg"), ("resnet", "ResNet.r50", "resnet50.svg"), ("unet", "UNet", "unet.svg"),
     ):
-        ogive("draw", file, network, "-o", str(OUT / picture))
+        command("draw", file, network, "-o", str(OUT / picture))
     say("A small ViT of examples/01_digits.arch, trained on 1,797 handwritten digits")
     return digits()
 
@@ -30,7 +37,7 @@ def say(title: str) -> None:
     print(f"\n== {title}", flush=True)
 
 
-def ogive(*words: str) -> None:
+def command(*words: str) -> None:
     """Run the command, and stop where it fails."""
     print("$ ogive " + " ".join(words), flush=True)
     done = subprocess.run([sys.executable, "-m", "ogive", *words], check=False)
@@ -40,12 +47,7 @@ def ogive(*words: str) -> None:
 
 def digits() -> int:
     """Train, save, load into a fresh module, classify what was held out, and show some of it."""
-    import torch
-    from training import accuracy, train
-    from training import digits as load_data
-
-    import ogive
-
+    torch.set_num_threads(1)  # so small a network gains nothing from a second thread, and loses much on a busy machine
     torch.manual_seed(0)
     data = load_data()
     network = ogive.load(str(HERE / "01_digits.arch"), "Digits")
@@ -58,7 +60,8 @@ def digits() -> int:
     fresh = ogive.compile(network)
     ogive.load_weights(fresh, weights)
     share = accuracy(fresh, data)
-    print(f"saved to {weights}, loaded into a fresh network: {share:.1%} of {len(data.held_out_labels)} held-out digits right")
+    count = len(data.held_out_labels)
+    print(f"saved to {weights}, loaded into a fresh network: {share:.1%} of {count} held-out digits right")
     with torch.inference_mode():
         show(data.held_out_images, data.held_out_labels, fresh(data.held_out_images).softmax(1))
     if share < 0.97:
@@ -67,7 +70,7 @@ def digits() -> int:
     return 0
 
 
-def show(images: "torch.Tensor", labels: "torch.Tensor", shares: "torch.Tensor", columns: int = 8) -> None:  # noqa: F821
+def show(images: Tensor, labels: Tensor, shares: Tensor, columns: int = 8) -> None:
     """A row of digits as the network sees them, and what it reads in each; then every one that it misread."""
     ink = " .:-=+*#%@"
     print("\nWhat it saw:")

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ogive.checking import check
+    from ogive.compiler.export.source import to_source
+    from ogive.compiler.export.weights import load_weights, save_weights
     from ogive.compiler.features import features
     from ogive.compiler.freeze import freeze
     from ogive.compiler.pipeline import compile
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from ogive.network import load, loads
     from ogive.pictures import draw
 
-__all__ = ["ArchError", "__version__", "check", "compile", "draw", "features", "freeze", "load", "loads"]
+__all__ = [
+    "ArchError", "__version__", "check", "compile", "draw", "features", "freeze", "load", "load_weights", "loads",
+    "save_weights", "to_source",
+]
 
 __version__ = "0.1.0"
 
@@ -39,19 +44,19 @@ _ROOMS: Final = {
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",
     "load": "ogive.network",
-    "load_weights": "ogive.compiler.export.weights:load",
+    "load_weights": "ogive.compiler.export.weights",
     "loads": "ogive.network",
-    "save_weights": "ogive.compiler.export.weights:save",
+    "save_weights": "ogive.compiler.export.weights",
+    "to_source": "ogive.compiler.export.source",
 }
-"""Where each name lives, with the name it has there when that is another."""
+"""Where each name lives."""
 
 
 def __getattr__(name: str) -> Any:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"module 'ogive' has no attribute {name!r}", name=name, obj=import_module("ogive"))
-    module, _, there = room.partition(":")
-    value = getattr(import_module(module), there or name)
+    value = getattr(import_module(room), name)
     globals()[name] = value
     return value
 

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from ogive.dsl.diagnostics import ArchError, Diagnostic, fail, nearest, printable
 
-__all__ = ["load", "read", "save"]
+__all__ = ["load_weights", "read", "save_weights"]
 
 _SHARED: Final = "shared:"
 _MOST_NAMED: Final = 8
 """How many tensors of a kind an error names; it counts the others."""
 
 
-def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
+def save_weights(module: nn.Module, path: str | os.PathLike[str]) -> Path:
     """Write the state_dict of `module` to `path`, beside it first and then by a rename: never half a file.
 
     Raises:
@@ -85,7 +85,7 @@ def read(path: str | os.PathLike[str], device: str = "cpu") -> dict[str, Tensor]
     return state
 
 
-def load(module: nn.Module, path: str | os.PathLike[str]) -> None:
+def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """Copy the weights of a safetensors file into `module`: all of them, or none.
 
     Raises:

@@ -52,7 +52,7 @@ def run(
     with progress(f"building {network.name}") as step:
         import torch
 
-        from ogive.compiler.export.weights import load
+        from ogive.compiler.export.weights import load_weights
         from ogive.compiler.pipeline import compile
 
         generator = torch.Generator().manual_seed(seed)
@@ -60,7 +60,7 @@ def run(
         model = compile(network, generator=generator).eval()
         if weights is not None:
             step(f"reading {weights}")
-            load(model, weights)
+            load_weights(model, weights)
         inputs = [torch.from_numpy(image)] if image is not None else _random(network.graph, sizes, generator)
         step(f"running {network.name}")
         built = time.perf_counter()

@@ -12,7 +12,7 @@ import torch
 
 import ogive
 from ogive import ArchError
-from ogive.compiler.export.weights import load, read, save
+from ogive.compiler.export.weights import load_weights, read, save_weights
 
 TIED = """
 network Tied(vocab=11, dim=8):
@@ -29,8 +29,8 @@ def tied(**settings: Any) -> Any:
 
 def test_there_and_back(tmp_path: Path) -> None:
     a, b = tied(), tied()
-    path = save(a, tmp_path / "a.safetensors")
-    load(b, path)
+    path = save_weights(a, tmp_path / "a.safetensors")
+    load_weights(b, path)
     assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
     assert b.head.weight is b.wte.weight
     assert os.listdir(tmp_path) == ["a.safetensors"]
@@ -38,7 +38,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 
 def test_a_tie_is_written_once(tmp_path: Path) -> None:
-    path = save(tied(), tmp_path / "a.safetensors")
+    path = save_weights(tied(), tmp_path / "a.safetensors")
     with safetensors.safe_open(path, framework="pt") as file:
         assert "head.weight" not in file.keys() and "wte.weight" in file.keys()  # noqa: SIM118
         assert file.metadata() == {"format": "pt", "shared:head.weight": "wte.weight"}
@@ -46,7 +46,7 @@ def test_a_tie_is_written_once(tmp_path: Path) -> None:
     state = {k: v.clone() for k, v in tied().state_dict().items() if k != "wte.weight"}
     safetensors.torch.save_file(state, path)
     module = tied()
-    load(module, path)
+    load_weights(module, path)
     assert torch.equal(module.wte.weight, state["head.weight"])
 
 
@@ -68,7 +68,7 @@ def test_mismatches_are_named_and_nothing_is_loaded(change: Any, code: str, word
     module = tied()
     before = {k: v.clone() for k, v in module.state_dict().items()}
     with pytest.raises(ArchError) as caught:
-        load(module, tmp_path / "a.safetensors")
+        load_weights(module, tmp_path / "a.safetensors")
     assert code in caught.value.codes
     for word in [*words, "nothing was loaded"]:
         assert word in str(caught.value)
@@ -80,13 +80,13 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in ("pickled.pt", "empty", "missing", "."):
         with pytest.raises(ArchError, match="A731"):
-            load(tied(), tmp_path / name)
+            load_weights(tied(), tmp_path / name)
     with pytest.raises(ArchError, match="A730"):
-        save(tied(), tmp_path / "nowhere" / "a.safetensors")
+        save_weights(tied(), tmp_path / "nowhere" / "a.safetensors")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save(tied(), tmp_path / "a.safetensors")
+    path = save_weights(tied(), tmp_path / "a.safetensors")
     before = path.read_bytes()
 
     def fails(*_: object) -> None:
@@ -94,7 +94,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("os.fsync", fails)
     with pytest.raises(ArchError, match="No space left"):
-        save(tied(), path)
+        save_weights(tied(), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.safetensors"]
 
@@ -104,5 +104,5 @@ def test_a_frozen_module_has_its_own_file(tmp_path: Path) -> None:
     b = ogive.freeze(ogive.compile(ogive.load("resnet", "ResNet.r18")))
     x = torch.randn(1, 3, 32, 32)
     b(x)
-    load(b, save(a, tmp_path / "a.safetensors"))
+    load_weights(b, save_weights(a, tmp_path / "a.safetensors"))
     assert torch.equal(a(x), b(x))

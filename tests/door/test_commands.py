@@ -174,7 +174,7 @@ def test_run_on_a_picture_with_weights() -> None:
     from ogive.compiler.export import weights
 
     model = compile(load("small.arch", "Small.S")).eval()
-    weights.save(model, "w.safetensors")
+    weights.save_weights(model, "w.safetensors")
     Image.new("RGB", (12, 8), (255, 0, 51)).save("p.png")
     x = torch.tensor([1.0, 0.0, 0.2]).view(1, 3, 1, 1).expand(1, 3, 8, 12)
     expected = model(x)[0].softmax(0)

@@ -18,7 +18,10 @@ DOOR = [
     "features",
     "freeze",
     "load",
+    "load_weights",
     "loads",
+    "save_weights",
+    "to_source",
 ]
 
 
