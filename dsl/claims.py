@@ -76,7 +76,9 @@ def check_claims(definition: Definition, built: dict[str, Built], mistakes: Mist
 
 def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, Built]) -> list[Claim]:
     if len(row.cells) != len(table.columns):
-        raise fail("A306", f"this row has {len(row.cells)} cells, the table has {len(table.columns)} columns", row.span)
+        cells, columns = len(row.cells), len(table.columns)
+        title = f"this row has {cells} cell{'s' if cells != 1 else ''}, and the table {columns} columns"
+        raise fail("A306", title, row.span, help="`-` where there is no figure" if cells < columns else None)
     name = definition.name if row.name is None else f"{definition.name}.{row.name}"
     network = built.get(name) or build(definition.unit, name)
     graph = network.graph
@@ -105,6 +107,8 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
         name = missing.args[0]
         raise fail("A403", f"the MACs depend on `{name}`, which is free", cell.span,
                    help=f"add a column `{name}` to the table, or pin it in `input`") from None
+    except ZeroDivisionError:
+        raise fail("A403", "the MACs have no value at these sizes: one of them divides by 0", cell.span) from None
 
 
 def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:

@@ -124,8 +124,8 @@ def _root_of(path: Path) -> Path:
     """The nearest folder upwards that a project starts in, else the file's own."""
     try:
         folder = path.resolve().parent
-    except OSError:
-        return path.parent
+    except (OSError, ValueError):
+        return Path(".")
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in ROOT_MARKS):
             return candidate
