@@ -243,7 +243,8 @@ class Axial(PerAxis):
         names = AXES[len(lengths)]
         if self.along not in names:
             what = "a sequence" if len(lengths) == 1 else "a grid of rows and columns"
-            raise PatternError(f"`{self}` on {what}, which has no {self.axis}s", setting="axis")
+            free = {"row": "rows", "col": "columns", "time": "frames"}[self.axis]
+            raise PatternError(f"`{self}` on {what}, which has no {free}", setting="axis")
         return range(lengths[axis]) if names[axis] == self.along else range(x, x + 1)
 
     def __str__(self) -> str:
