@@ -35,7 +35,7 @@ from ogive.dsl.work import Frame, Place
 __all__ = ["Applier", "Naming", "poisoned"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Naming:
     """What a line calls its op: `label` in the picture, `key` in the state_dict (None: it may have no weights)."""
 

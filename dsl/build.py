@@ -130,12 +130,23 @@ def _given(bodies: Bodies, definition: Definition, settings: Mapping[str, Any]) 
         source = Source(f"--set {name}", value if isinstance(value, str) else repr(value))
         span = source.span(0, len(source.text))
         if isinstance(value, str):
-            expr = parse_expression(source)
-            value = bodies.value(expr, bodies.file_frame(definition))
+            value = _expression(bodies, definition, source)
         elif isinstance(value, list):
             value = _tuple(value)
         found.append(Setting(name, value, span, span))
     return tuple(found)
+
+
+def _expression(bodies: Bodies, definition: Definition, source: Source) -> Any:
+    expr = parse_expression(source)
+    try:
+        return bodies.value(expr, bodies.file_frame(definition))
+    except ArchError as error:
+        first = error.diagnostics[0]
+        if first.code != "A101" or not isinstance(expr, s.Name):
+            raise
+        hint = f'{first.help or ""}; a string stands in quotes: `"{expr.name}"`'.removeprefix("; ")
+        raise ArchError((replace(first, help=hint),)) from None
 
 
 def _tuple(value: Any) -> Any:

@@ -108,7 +108,7 @@ class Evaluator(Operators):
         visible = {name for name in frame.names.visible() if name.isidentifier()}
         usable = visible | {*frame.body.unit.names, *PATTERNS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
-        hint = f"did you mean `{near}`?" if near else offer("", visible, "names here")
+        hint = f"did you mean `{near}`?" if near else offer("", visible, "names here") if visible else None
         return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint)
 
     def made_name(self, expr: s.Name | s.Made, frame: Frame) -> str:

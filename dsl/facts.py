@@ -42,6 +42,12 @@ from ogive.dsl.dims_text import show
 __all__ = ["Facts"]
 
 MOST_SAMPLES: Final = 1_500
+MOST_TRIES: Final = 400_000
+MOST_REASONS: Final = 32
+
+
+class _Spent(Exception):
+    """Enough sizes were tried; what is not known by now is left to the run."""
 
 
 class Facts:
@@ -51,13 +57,14 @@ class Facts:
     asked again. Answers are True (proved), False (refuted) or None (it depends: a guard at run time).
     """
 
-    __slots__ = ("_current", "_least", "_plain", "_rewrites")
+    __slots__ = ("_budget", "_current", "_least", "_plain", "_rewrites")
 
     def __init__(self) -> None:
         self._rewrites: dict[str, Dim] = {}  # user's symbol -> its value in changed variables, closed under itself
         self._current: frozenset[str] = frozenset()  # the changed variables in use
         self._least: dict[str, int] = {}  # lower bounds above 1
         self._plain: tuple[Condition, ...] = ()  # simplified; "less" has 0 on the left
+        self._budget = [MOST_TRIES]  # checks of a condition at a size that are left, for these facts and their heirs
 
     # -- learning
 
@@ -176,7 +183,7 @@ class Facts:
     def _copy(self) -> Facts:
         facts = Facts()
         facts._rewrites, facts._current = dict(self._rewrites), self._current
-        facts._least, facts._plain = dict(self._least), self._plain
+        facts._least, facts._plain, facts._budget = dict(self._least), self._plain, self._budget
         return facts
 
     # -- using
@@ -242,12 +249,14 @@ class Facts:
             return rest == 0
         if any(c.kind == "divisible" and implies(c, rest, n) for c in self._plain):
             return True
+        variable = linear(rest)
+        if variable is not None:  # c*s + k = 0 (mod n) has solutions iff gcd(c, n) divides k
+            return None if constant(rest) % gcd(variable[1], n) == 0 else False
         cases = classes(rest, n * period_of(rest))
         if cases is not None:
             answers = {evaluate(rest, case) % n == 0 for case in cases}
-            if len(answers) == 1:
-                return answers.pop()
-        return self._sampled_divisible(rest, n)
+            return answers.pop() if len(answers) == 1 else None
+        return None
 
     def equal(self, a: Dim, b: Dim) -> bool | None:
         """Whether a == b: True only by proof; False by bounds, or when no sampled size that obeys the facts fits."""
@@ -259,7 +268,10 @@ class Facts:
         uneven = gap.constant % gcd(*(c for m, c in gap.terms.items() if m))
         if uneven or self._is_positive(gap) or self._is_positive(-gap):
             return False
-        return self._sampled_equal(gap)
+        try:
+            return self._sampled_equal(gap)
+        except _Spent:
+            return None
 
     def compare(self, a: Dim, b: Dim) -> int | None:
         """-1, 0 or 1 when a < b, a == b, a > b for all sizes; None when it depends or could not be told."""
@@ -282,7 +294,7 @@ class Facts:
             return True
         if positive(1 - dim, self._least):
             return False
-        known = [c.right - c.left for c in self._plain if c.kind == "less"]
+        known = [c.right - c.left for c in self._plain if c.kind == "less"][-MOST_REASONS:]
         if any(positive(dim - p + 1, self._least) for p in known):
             return True
         return False if any(positive(1 - dim - p + 1, self._least) for p in known) else None
@@ -297,15 +309,21 @@ class Facts:
                 yield values
 
     def _obeyed(self, values: Mapping[str, int]) -> bool:
+        self._budget[0] -= 1 + len(self._plain)
+        if self._budget[0] < 0:
+            raise _Spent
         low = all(values.get(s, n) >= n for s, n in self._least.items())
         return low and all(c.holds(values) for c in self._plain)
 
     def _sampled_divisible(self, dim: Dim, n: Dim) -> bool | None:
         found = None
-        for values in self._assignments(names_of(dim) | names_of(n)):
-            found = Condition("divisible", dim, n).holds(values)
-            if found:
-                return None
+        try:
+            for values in self._assignments(names_of(dim) | names_of(n)):
+                found = Condition("divisible", dim, n).holds(values)
+                if found:
+                    return None
+        except _Spent:
+            return None
         return found
 
     def _sampled_equal(self, gap: Poly) -> bool | None:

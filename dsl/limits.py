@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "IMPORT_DEPTH",
-    "IMPORT_FILES", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH", "STEPS",
-    "STRING_LENGTH", "TOKENS",
+    "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "GUARDS",
+    "IMPORT_DEPTH", "IMPORT_FILES", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH",
+    "STEPS", "STRING_LENGTH", "TOKENS",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file; a megabyte takes some seconds to parse
@@ -25,6 +25,7 @@ CALL_DEPTH: Final = 32               # blocks inside blocks
 CALLS: Final = 10_000                # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
+GUARDS: Final = 1_000                # conditions on the input's sizes
 STEPS: Final = 500_000               # lines run, iterations begun and list items made while one network is built
 LIST: Final = 4_096                  # items of one list, those of inner lists counted
 DIAGNOSTICS: Final = 100             # shown per run

@@ -80,7 +80,7 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[Dim, ...]:
-        return tuple(a.size for a in self.axes)
+        return tuple([a.size for a in self.axes])
 
     @property
     def rank(self) -> int:
@@ -88,7 +88,7 @@ class Tensor:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        return tuple(a.role for a in self.axes)
+        return tuple([a.role for a in self.axes])
 
     def find(self, role: Role) -> int | None:
         """The place of the first axis with this role, or None."""

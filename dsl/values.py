@@ -1,4 +1,7 @@
-"""What a name or an expression stands for while a network is being built."""
+"""What a name or an expression stands for while a network is being built.
+
+Nothing here is changed once it is made; what is made for every node is no frozen dataclass, as these take long to make.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Silent(Exception):
     """Raised where a statement cannot go on because of something that is reported already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Out:
     """One tensor: a result of a node."""
 
@@ -75,7 +78,7 @@ class Bundle:
         return self.outs[0] if self.outs else POISON
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Setting:
     """A value in parentheses: `heads`, `stride=2`. `origin` is where it comes from in the end: a preset's cell."""
 

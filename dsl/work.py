@@ -192,6 +192,9 @@ class Work:
         )
 
     def guard(self, condition: Condition, text: str, span: Span) -> None:
+        if len(self.guards) >= limits.GUARDS and condition not in self.guards:
+            what = f"the network sets more than {limits.GUARDS:,} conditions on the sizes of its input"
+            raise fail("A513", what, span, help="pin the sizes in `input`, as in `H=224`")
         self.guards.setdefault(condition, Guard(condition, text, span))
 
 

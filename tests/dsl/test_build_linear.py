@@ -32,8 +32,7 @@ def written_out(nodes: int) -> str:
     return "network N:\n    input x: B 8 H W\n" + "".join(lines)
 
 
-def shrinking(nodes: int) -> str:
-    """Sizes that grow long: concatenated tokens with a segment for each."""
+def weightless(nodes: int) -> str:
     return f"""
 network N:
     input x: B (h=4 w=4) 8
@@ -45,7 +44,7 @@ network N:
 """
 
 
-@pytest.mark.parametrize("text", [repeated, written_out, shrinking])
+@pytest.mark.parametrize("text", [repeated, written_out, weightless])
 def test_checking_is_linear(text: Callable[[int], str]) -> None:
     points: list[tuple[float, float]] = []
     for nodes in SIZES:

@@ -19,7 +19,8 @@ def guards(body: str, head: str = "input x: B 8 H W", above: str = "", params: s
 # ---------------------------------------------------------------------------------------------- binding
 def test_the_first_mention_binds_and_later_ones_agree() -> None:
     assert shapes("y = max_pool(2) : B C h w\nx -> max_pool(2) : B C h w") == ["B 8 floor(H/2) floor(W/2)"]
-    wrong("max_pool(2) : B C h w\nmax_pool(2) : B C h w", code="A202", words="`h` is floor(H/2) since line 4, here it is floor(H/4)")
+    wrong("max_pool(2) : B C h w\nmax_pool(2) : B C h w", code="A202",
+          words="`h` is floor(H/2) since line 4, here it is floor(H/4)")
 
 
 def test_letters_are_numbers_in_expressions() -> None:
@@ -101,7 +102,8 @@ def test_segments_keep_their_grid_and_their_names() -> None:
     assert shapes(VIT + "    drop_prefix : B (h w) C\n    to_image : B C h w") == ["B 8 H W"]
     wrong(VIT + "    relu : B (y + h w) C", code="A202", words="this segment comes from `cls`")
     wrong(VIT + "    relu : B (2 + h w) C", code="A202")
-    wrong(VIT + "    relu : B (1 + w h) C", "input x: B 8 4 6", code="A202", words="`w` is 6 since line 4, here it is 4")
+    wrong(VIT + "    relu : B (1 + w h) C", "input x: B 8 4 6", code="A202",
+          words="`w` is 6 since line 4, here it is 4")
 
 
 def test_a_sum_of_what_is_no_segment() -> None:
