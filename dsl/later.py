@@ -8,7 +8,7 @@ from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.patterns import LATER_MECHANISMS, LATER_PATTERNS
 from ogive.dsl.source import Span
 
-__all__ = ["LATER_OPS", "later"]
+__all__ = ["LATER_OPS", "LATER_SETTINGS", "later"]
 
 LATER_OPS: Final = {
     **dict.fromkeys(LATER_PATTERNS, "attention patterns beyond `dense` and `causal`"),
@@ -29,6 +29,13 @@ LATER_OPS: Final = {
     ),
 }
 """Ops of the language that this version does not have, with what they belong to."""
+
+LATER_SETTINGS: Final = {
+    "attend": frozenset(["bias", "mask", "before_softmax", "after_softmax"]),
+    "conv": frozenset(["standardize"]),
+    "position": frozenset(["resize"]),
+}
+"""Settings of the language that these primitives do not take yet."""
 
 
 def later(what: str, span: Span, help: str | None = None) -> ArchError:

@@ -12,7 +12,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
 from ogive.dsl.evaluate import PATTERNS, no_pass
-from ogive.dsl.later import LATER_OPS
+from ogive.dsl.later import LATER_OPS, LATER_SETTINGS
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS
 from ogive.dsl.ops import RECORDS
@@ -181,7 +181,7 @@ class _Resolver:
             node = found.node if found is not None else None
             return {p.name for p in node.params} if isinstance(node, s.Network | s.Block) else None
         record = RECORDS.get(name)
-        return None if record is None else {*record.model_fields, *record.given}
+        return None if record is None else {*record.model_fields, *record.given, *LATER_SETTINGS.get(name, ())}
 
     def _wrong(self, code: str, title: str, expr: s.Expr, known: set[str]) -> None:
         name = expr.name if isinstance(expr, s.Name) else ""

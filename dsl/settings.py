@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import Poly
 from ogive.dsl.dims_text import show
+from ogive.dsl.later import LATER_SETTINGS, later
 from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference
 from ogive.dsl.ports import Ports
@@ -66,6 +67,8 @@ class Settings(Ports):
             elif name in fields:
                 wanted[name] = setting
             else:
+                if name in LATER_SETTINGS.get(record.op, ()):
+                    raise later(f"`{name}=` of `{record.op}`", setting.place)
                 known = [*fields, *record.given]
                 raise fail("A301", f"`{record.op}` has no setting `{name}`", setting.place,
                            notes=self.trail(frame), help=offer(name, known, "its settings"))
