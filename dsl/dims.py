@@ -451,6 +451,7 @@ def _replacement(name: str, values: Mapping[str, Dim]) -> Dim | None:
 
 
 def substituted(dim: Dim, mapping: Mapping[str, Dim]) -> Dim:
+    """`dim` with symbols replaced, floors looked into; see `substitute`."""
     if isinstance(dim, int) or mapping.keys().isdisjoint(dim.names):
         return dim
     total: Dim = 0
