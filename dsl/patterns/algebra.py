@@ -33,8 +33,6 @@ class Pattern(ABC):
 
     level: ClassVar[int] = ATOM
     """How tightly its text binds."""
-    slow: ClassVar[bool] = False
-    """It can only be asked pair by pair."""
 
     @abstractmethod
     def holds(self, q: int, k: int, space: Space, head: int = 0) -> bool:
@@ -56,6 +54,11 @@ class Pattern(ABC):
     def inner(self) -> tuple[Pattern, ...]:
         """The patterns that it is made of."""
         return ()
+
+    @property
+    def slow(self) -> bool:
+        """Whether it can only be asked pair by pair."""
+        return any(x.slow for x in self.inner)
 
     @property
     def expanded(self) -> Pattern:

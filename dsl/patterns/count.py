@@ -20,7 +20,7 @@ from ogive.dsl.patterns.space import PatternError, Space
 __all__ = ["LARGEST_ROWS", "LARGEST_SLOW", "density", "empty_row", "pairs", "same", "symmetric"]
 
 LARGEST_ROWS: Final = 1 << 34  # pairs that are counted row by row, as bits
-LARGEST_SLOW: Final = 1 << 22  # pairs that are asked one by one, where a pattern is arithmetic over q and k
+LARGEST_SLOW: Final = 1 << 20  # pairs that are asked one by one, where a pattern is arithmetic over q and k
 
 
 def pairs(p: Pattern, space: Space, head: int = 0) -> int:
@@ -184,7 +184,7 @@ def _ones(row: int) -> list[int]:
 
 
 def _affordable(p: Pattern, space: Space) -> None:
-    slow = any(leaf.slow for leaf in leaves(p.expanded)) or (space.flattened.flat and not isinstance(p, PerAxis))
+    slow = p.slow or (space.flattened.flat and not isinstance(p, PerAxis))
     most = LARGEST_SLOW if slow else LARGEST_ROWS
     if space.size > most:
         raise PatternError(
