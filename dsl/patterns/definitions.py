@@ -221,6 +221,9 @@ class Definition:
             raise fail("A136", f"`{name}` is made of itself", expr.span,
                        notes=[" > ".join([*(n.name for n in chain), name])], help="a pattern must end somewhere")
         given = [self._argument(arg, compiler, known) for arg in args]
+        if name in CONSTRUCTORS and (reason := CONSTRUCTORS[name].why) is not None:
+            raise fail("A138", f"`{name}` is no set of pairs: {reason}", expr.span,
+                       help="a mechanism stands alone in `over=`")
         if any(value is WRONG for value in given):
             return WRONG
         positional = [v for a, v in zip(args, given, strict=True) if a.name is None]
@@ -234,7 +237,7 @@ class Definition:
         except PatternError as error:
             raise fail("A133", error.title, _place(error, expr, args, constructor), help=error.help) from None
         if isinstance(made, Mechanism):
-            raise fail("A138", f"`{name}` is no set of pairs: {made.why}", expr.span,
+            raise fail("A138", f"`{made}` is no set of pairs: {made.why}", expr.span,
                        help="a mechanism stands alone in `over=`")
         if uses is not None:
             uses.append(made)

@@ -87,6 +87,11 @@ class Constructor:
         return (self.build.__doc__ or "").partition("\n")[0]
 
     @property
+    def why(self) -> str | None:
+        """Why it makes no set of pairs; None where it makes one."""
+        return self.build.why if isinstance(self.build, type) and issubclass(self.build, Mechanism) else None
+
+    @property
     def bare(self) -> bool:
         """It may stand without parentheses: nothing must be set."""
         return all(p.default is not REQUIRED for p in self.parameters)

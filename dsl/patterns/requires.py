@@ -15,7 +15,7 @@ from ogive.dsl.dims import Dim
 from ogive.dsl.dims_text import show
 from ogive.dsl.patterns.algebra import Complement, Difference, Flat, Intersection, Pattern, PerHead, Union
 from ogive.dsl.patterns.mechanisms import Mechanism, Mixed
-from ogive.dsl.patterns.named import AlongSequence, Axial, Dilated, PerAxis, Self, Sliding, Window
+from ogive.dsl.patterns.named import AlongSequence, Axial, Dense, Dilated, PerAxis, Prefix, Self, Sliding, Window
 from ogive.dsl.patterns.sizes import Sizes
 from ogive.dsl.patterns.space import AXES
 from ogive.dsl.patterns.user import User
@@ -53,7 +53,10 @@ def check(over: Pattern | Mechanism, query_axis: Axis, key_axis: Axis, heads: in
 
 
 def settles(p: Pattern, within: bool = True) -> bool:
-    """Whether `p` says what tokens outside the grid see. `within` False asks it of ~p: a complement speaks of all."""
+    """Whether `p` says what tokens outside the grid see. `within` False asks it of ~p.
+
+    A complement speaks of all tokens, save for ~dense and ~prefix, which hold no pair of one outside.
+    """
     p = p.expanded
     match p:
         case Complement(inner):
@@ -66,7 +69,7 @@ def settles(p: Pattern, within: bool = True) -> bool:
             return all(map(settles, parts)) if within else any(settles(x, False) for x in parts)
         case PerHead(patterns):
             return all(settles(x, within) for x in patterns)
-    return not within or not _is_inside(p)
+    return not _is_inside(p) if within else not isinstance(p, Dense | Prefix)
 
 
 def _is_inside(p: Pattern) -> bool:
