@@ -52,6 +52,17 @@ class _Work:
 
     nodes: int = 0
 
+    def spend(self, nodes: int, node: s.Pattern) -> None:
+        """Count operations.
+
+        Raises:
+            ArchError: A139 there are too many.
+        """
+        self.nodes += nodes
+        if self.nodes > MOST_NODES:
+            raise fail("A139", f"`{node.name}` and the patterns in it do too much for one pair", node.name_span,
+                       help=f"at most {MOST_NODES:,} operations")
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -72,7 +83,10 @@ class Definition:
         Raises:
             ArchError: A136, a parameter is declared wrongly.
         """
-        return Constructor(self.name, tuple(map(self._parameter, self.node.params)), self._built)
+        return self._constructor(_Work(), ())
+
+    def _constructor(self, work: _Work, chain: tuple[s.Pattern, ...]) -> Constructor:
+        return Constructor(self.name, tuple(self._parameter(p, work, chain) for p in self.node.params), self._built)
 
     def make(self, positional: Sequence[Any] = (), keyword: Mapping[str, Any] | None = None) -> User:
         """The pattern with these settings.
@@ -123,7 +137,7 @@ class Definition:
         if not any(isinstance(x, s.Allow) for x in node.body):
             yield _wrong(f"`{node.name}` allows nothing", node.name_span, "a line such as `allow q.row == k.row`")
 
-    def _parameter(self, param: s.Param) -> Parameter:
+    def _parameter(self, param: s.Param, work: _Work, chain: tuple[s.Pattern, ...]) -> Parameter:
         kind: str | tuple[str, ...] | None = None
         if param.type is not None:
             kind = param.type.names if param.type.kind == "choice" else param.type.names[0]
@@ -132,7 +146,9 @@ class Definition:
                                         f"its settings are {', '.join(TYPES)}"),))
         if param.default is None:
             return Parameter(param.name, kind or "int")
-        code = self._compiler({}, _Work(), (), True).code(param.default)
+        compiler = self._compiler({}, work, chain, True)
+        code = compiler.code(param.default)
+        work.spend(compiler.nodes, self.node)
         if code.varies:
             raise ArchError((_wrong("a default does not depend on q and k", param.default.span, None),))
         kind = kind or code.kind
@@ -145,7 +161,7 @@ class Definition:
 
     # ------------------------------------------------------------------------------------ lines
     def _user(self, settings: dict[str, Any], work: _Work, chain: tuple[s.Pattern, ...]) -> User:
-        parameters = self.constructor.parameters
+        parameters = self._constructor(work, chain).parameters
         codes = {p.name: constant(settings[p.name], _kind(p)) for p in parameters}
         program, uses = self._program(codes, work, chain)
         assert program is not None
@@ -181,12 +197,9 @@ class Definition:
                 slots += 1
             else:
                 allows.append(code)
-        work.nodes += compiler.nodes
         if wrong:
             raise ArchError(tuple(wrong))
-        if work.nodes > MOST_NODES:
-            raise fail("A139", f"`{self.name}` and the patterns in it do too much for one pair", self.node.name_span,
-                       help=f"at most {MOST_NODES:,} operations")
+        work.spend(compiler.nodes, self.node)
         if not known or not allows:
             if not allows and known:
                 raise ArchError(tuple(self._names()))
@@ -230,7 +243,7 @@ class Definition:
         keyword = {a.name: v for a, v in zip(args, given, strict=True) if a.name is not None}
         if not known:
             return Code("pattern", WRONG.run, pattern=Dense())
-        constructor = CONSTRUCTORS[name] if definition is None else definition.constructor
+        constructor = CONSTRUCTORS[name] if definition is None else definition._constructor(work, chain)
         try:
             settings = constructor.bound(positional, keyword)
             made = constructor.build(**settings) if definition is None else definition._user(settings, work, chain)

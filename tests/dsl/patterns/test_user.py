@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import time
 from collections.abc import Callable
 
@@ -353,6 +355,12 @@ def test_patterns_made_of_each_other() -> None:
     assert (found.code, found.title, found.notes) == ("A136", "`a` is made of itself", ("a > b > c > a",))
 
 
+def test_defaults_made_of_each_other() -> None:
+    loop = defined("pattern a(x: pattern = b):\n    allow x\n\npattern b(x: pattern = a):\n    allow x\n")
+    (found,) = loop["a"].check()
+    assert (found.code, found.title, found.notes) == ("A136", "`a` is made of itself", ("a > b > a",))
+
+
 @pytest.mark.parametrize(("test", "grid", "code", "title", "place"), [
     ("q.row == k.row", (9,), "A131", "`p` reads `row`, and the sequence it is used on has an index only", "q.row"),
     ("q.width == k.index", (9,), "A131", "`p` reads `width`, and the sequence it is used on has an index only",
@@ -399,6 +407,63 @@ def test_patterns_that_double_are_bounded() -> None:
     started = time.perf_counter()
     found = defined(text)["p39"].check()
     assert [d.code for d in found] == ["A139"] and time.perf_counter() - started < 5
+
+
+def test_defaults_that_double_are_bounded() -> None:
+    text = "pattern p0:\n    allow q.index == k.index\n\n" + "".join(
+        f"pattern p{i}(x: pattern = p{i - 1} | p{i - 1}):\n    allow x\n\n" for i in range(1, 30)
+    )
+    started = time.perf_counter()
+    assert [d.code for d in defined(text)["p29"].check()] == ["A139"] and time.perf_counter() - started < 5
+
+
+def test_random_lines_end_in_a_pattern_or_an_error() -> None:
+    """Nothing but `ArchError` and `PatternError` leaves, whatever is written."""
+    any_of = random.Random(4).choice
+    places = ["q.row", "k.row", "q.index", "k.index", "q.col", "k.col", "k.head", "q.width", "n", "x", "2", "-3", "0.5"]
+
+    def number(depth: int) -> str:
+        if depth == 0:
+            return any_of(places)
+        a, b, c = number(depth - 1), number(depth - 1), condition(depth - 1)
+        form = any_of(["({a} {op} {b})", "({a} {op} {b})", "({a} if {c} else {b})", "abs({a})", "-{a}", "{c}",
+                       "max({a}, {b})", "sqrt({a})", "exp({a})", "floor({a})", "round_to({a}, {b})"])
+        return form.format(a=a, b=b, c=c, op=any_of(["+", "-", "*", "/", "//", "%", "**"]))
+
+    def condition(depth: int) -> str:
+        if depth == 0:
+            return any_of(["q.is_prefix", "k.is_prefix", "True", "q.row == k.row", "q.col > k.col", "q"])
+        a, b, x, y = condition(depth - 1), condition(depth - 1), number(depth - 1), number(depth - 1)
+        form = any_of(["({x} {op} {y})", "({x} {op} {y})", "({a} and {b})", "({a} or {b})", "(not {a})", "({a} == {b})",
+                       "({a} if {b} else {a})", "{x}"])
+        return form.format(a=a, b=b, x=x, y=y, op=any_of(["==", "!=", "<", "<=", ">", ">="]))
+
+    def pattern(depth: int) -> str:
+        if depth == 0:
+            return any_of(["dense", "causal", "prefix", "self", "window(n)", "sliding(n)", "other(2)", "other(n + 1)"])
+        a, b, c = pattern(depth - 1), pattern(depth - 1), condition(depth - 1)
+        form = any_of(["({a} | {b})", "({a} & {b})", "({a} - {b})", "~{a}", "({a} if {c} else {b})", "flat({a})",
+                       "per_head([{a}, {b}])", "{c}"])
+        return form.format(a=a, b=b, c=c)
+
+    asked = 0
+    for _ in range(800):
+        text = (f"pattern other(n):\n    allow q.index == n\n\npattern p(n=3, x=0.5):\n    a = {number(2)}\n"
+                f"    allow {any_of([condition, pattern])(3)}\n    allow {condition(2)} and a > 1\n")
+        try:
+            p = only(text)
+            assert isinstance(p.check(), tuple)
+            made_here = p.make()
+            for space in (Space.of(2, 3, prefix=1), Space.of(4), Space(Sequence((3,)), Sequence((2, 2)))):
+                with contextlib.suppress(ArchError, PatternError):
+                    rows = [made_here.row(i, space) for i in range(space.queries.size)]
+                    for i, row in enumerate(rows):
+                        assert row == sum(1 << j for j in range(space.keys.size) if made_here.holds(i, j, space))
+                    assert pairs(made_here, space) == sum(row.bit_count() for row in rows)
+                    asked += any(rows)
+        except (ArchError, PatternError):
+            continue
+    assert asked > 50
 
 
 def test_lines_upon_lines_are_bounded() -> None:
