@@ -46,7 +46,11 @@ def _lay_out(reorder: Callable[..., Tensor], weight: Tensor, *settings: Any) -> 
 
 
 class _Packed(nn.Module):
-    """Keeps the laid-out weight beside the plain one; it is made again when the module moves or is copied."""
+    """Keeps the weight as oneDNN lays it out for one size of input, beside the plain one.
+
+    It is made again when the module moves, is copied or sees another size: a layout for another batch would be undone
+    and done again in every call.
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -58,6 +62,7 @@ class _Packed(nn.Module):
         self.activation = activation
         self._attr, self._algorithm = _ONEDNN[activation]
         self._laid: Tensor | None = None
+        self._laid_for: torch.Size | None = None
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> _Packed:
         self._laid = None
@@ -88,9 +93,10 @@ class PackedLinear(_Packed):
             y = ACTIVATIONS[self.activation](F.linear(x, self.weight, self.bias))
             return y if other is None else y + other
         laid = self._laid
-        if laid is None:
+        if laid is None or self._laid_for != x.shape:
             rows = x.numel() // x.shape[-1]
             self._laid = laid = _lay_out(torch.ops.mkldnn._reorder_linear_weight, self.weight, rows)
+            self._laid_for = x.shape
         if other is None:
             return torch.ops.mkldnn._linear_pointwise(x, laid, self.bias, self._attr, [], self._algorithm)
         if other.shape[:-1] == x.shape[:-1] and other.shape[-1] == self.weight.shape[0] and other.dtype is x.dtype:
@@ -116,9 +122,10 @@ class PackedConv(_Packed):
             y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
             return ACTIVATIONS[self.activation](y if other is None else y + other)
         laid = self._laid
-        if laid is None:
+        if laid is None or self._laid_for != x.shape:
             settings = (self.padding, self.stride, self.dilation, self.groups, x.shape)
             self._laid = laid = _lay_out(torch._C._nn.mkldnn_reorder_conv2d_weight, self.weight, *settings)
+            self._laid_for = x.shape
         at = (self.padding, self.stride, self.dilation, self.groups)
         run = torch.ops.mkldnn._convolution_pointwise
         if other is None:

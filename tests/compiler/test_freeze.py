@@ -160,3 +160,14 @@ def test_off_the_processor_and_in_float64_it_declines() -> None:
     x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
     assert far(frozen(x), module(x)) < 1e-12
     assert "float64" in frozen.meta["ogive"]["declined"]["pack"][0]
+
+
+def test_weights_are_laid_out_for_the_size_at_hand() -> None:
+    """oneDNN chooses a layout by the batch; one that was chosen for another batch is converted in every call."""
+    frozen = ogive.freeze(ogive.compile(ogive.load("resnet", "ResNet.r18")))
+    packed = [m for m in frozen.modules() if isinstance(m, PackedConv)]
+    assert packed
+    with torch.inference_mode():
+        for batch in (2, 1, 4):
+            frozen(torch.randn(batch, 3, 64, 64))
+            assert {m._laid_for[0] for m in packed} == {batch}
