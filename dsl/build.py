@@ -69,13 +69,13 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
     imported = {n: d for n, d in unit.names.items() if d is not None and isinstance(d.node, s.Network | s.Derived)}
     known = names_of(unit)
     if name is None:
-        if len(networks) == 1 and len(known) >= 1:
+        if len(networks) == 1:
             only = next(iter(networks.values()))
-            if only.name in known:
+            if only.name in known or not known:  # when it needs settings, they are asked for by name
                 return only, None
         if len(known) == 1:
             return choose(unit, known[0])
-        what = "holds no network" if not known else "holds several networks"
+        what = "holds several networks" if networks else "holds no network"
         hint = f"choose one of {', '.join(known[:12])}" if known else "a file for building has a `network`"
         raise fail("A801", f"`{unit.source.name}` {what}", help=hint)
     base, _, preset = name.partition(".")

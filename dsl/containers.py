@@ -99,7 +99,7 @@ class Containers(Lines):
         self, line: s.Line, name: s.Name | s.Made, body: tuple[s.Stmt, ...], start: Bundle | Poison | None, frame: Frame
     ) -> None:
         title = self.made_name(name, frame)
-        close = next((word for word in CONTAINERS if _one_edit(title, word)), None)
+        close = next((word for word in CONTAINERS if title[0] == word[0] and _one_edit(title, word)), None)
         if close is not None:
             raise fail("A122", f"`{title}` is too close to `{close}` for a scope", name.span,
                        help=f"did you mean `{close}:`? else another name")

@@ -163,6 +163,7 @@ class Parametrised(Applier):
         settings = ", ".join(f"{p.name}=..." for p in params)
         return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.call_trail(frame),
                     help=f"a column of the table, or a default: `{params[0].name}=1`" if preset
+                    else f"`--set {params[0].name}=...`, or a default" if span == node.name_span
                     else f"`{node.name}({settings})`")
 
     # ------------------------------------------------------------------------------------ types

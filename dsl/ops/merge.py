@@ -218,6 +218,8 @@ class Concat(Primitive):
     axis: str | int | None = None
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if len(inputs) == 1:
+            raise Mismatch("`concat` joins two tensors or more; here is one", input=0, help="a, b -> concat")
         xs, place = self.laid(inputs)
         first = max(xs, key=lambda x: x.shape[0] != 1) if xs[0].roles[:1] == (Role.BATCH,) else xs[0]
         i = next(i for i, x in enumerate(xs) if x is first)

@@ -29,7 +29,7 @@ class Learned(Primitive):
     """A learned tensor: a class token, queries, a factor.
 
     Shapes: `learned()` is a number, `learned(C)` a channel vector, `learned(n, C)` n positions, `learned(1, n, C)` the
-    same with a batch; an annotation says other roles. Weight: one bare parameter, whose key is the node's.
+    same with a batch. Weight: one bare parameter, whose key is the node's.
     `trainable=False` is still a parameter. `std` belongs to `init` "normal" and "trunc_normal".
     """
 

@@ -57,7 +57,8 @@ def _print(report: FileReport) -> None:
         result(f"{report.path}: {count} mistake{'s' if count > 1 else ''}")
         say(ArchError(report.mistakes))
         return
-    facts = [_count(len(report.networks), "network")] if report.networks else ["parts"]
+    count = len(report.networks) + len(report.unreached)
+    facts = [_count(count, "network")] if count else ["parts"]
     facts += [_count(len(report.claims), "published figure")] if report.claims else []
     result(f"{report.path}: ok, {', '.join(facts)}")
     width = max(map(len, report.networks), default=0)

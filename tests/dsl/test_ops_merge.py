@@ -108,7 +108,9 @@ def test_mistakes_of_concat() -> None:
     assert "`to_tokens`" in str(refused("concat", tokens(B, N, 8), image(B, 8, H, W)).help)
     assert refused("concat", vector(B, 8), vector(B, 8), axis="N").setting == "axis"
     assert refused("concat", vector(B, 8), vector(B, 8), axis="Q").help == "its axes: B, C"
-    assert "along which axis" in refused("concat", rows((Role.OTHER, 3))).title
+    lone = rows((Role.OTHER, 3))
+    assert "along which axis" in refused("concat", lone, lone).title
+    assert "two tensors or more" in refused("concat", lone).title
     assert "two kinds" in refused("concat", ids(N), rows((Role.BATCH, B), (Role.POSITION, N))).title
     at = Spot()
     made("concat", image(B, 8, H, W), image(B, 8, H, N), at=at)
