@@ -100,7 +100,7 @@ CASES: list[Case] = [
     ("concat", (I, image(B, 3, H, W)), {}), ("concat", (V, vector(B, 3)), {}), ("concat", (ids(N), ids(2)), {}),
     ("concat", (T, tokens(B, 2, 12)), {}), ("concat", (T, T), {"axis": "C"}), ("concat", (ONE, G), {}),
     ("concat", (LEARNED, rows((Role.POSITION, 2), (Role.CHANNEL, 12)), G), {}), ("concat", (ONE, ONE), {}),
-    ("concat", (LEARNED, rows((Role.POSITION, 2), (Role.CHANNEL, 12))), {}), ("concat", (T,), {}),
+    ("concat", (LEARNED, rows((Role.POSITION, 2), (Role.CHANNEL, 12))), {}),
     ("concat", (I, I), {"axis": "H"}),
     ("stack", (V, V, V), {}),
     *[("split", (x,), {"n": 3}) for x in (I, T, V)],
