@@ -87,13 +87,10 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
     return definition, preset.strip('"') or None
 
 
-def build(
-    unit: Unit, name: str | None = None, settings: Mapping[str, Any] | None = None, mistakes: Mistakes | None = None
-) -> Built:
+def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Built:
     """Build one network of a file.
 
-    `settings` are numbers, lists, or strings holding an `.arch` expression. With `mistakes` given, what is wrong is
-    added there (so that several builds report one cause once) as well as raised.
+    `settings` are numbers, lists, or strings holding an `.arch` expression.
 
     Raises:
         ArchError: everything that is wrong with this network at these settings.
@@ -113,8 +110,6 @@ def build(
         found.add(Diagnostic("A509", "the sizes here grow beyond what can be followed", definition.node.name_span))
     except Silent:
         pass
-    if mistakes is not None:
-        mistakes.add(*found.found.values())
     if found:
         raise found.error()
     if built is None:
@@ -174,7 +169,7 @@ def _network(
     outputs = _outputs(node, frame)
     if work.mistakes or outputs is None:
         return None
-    graph, dropped = _graph(work, shown, inputs or (), outputs)
+    graph, dropped = _graph(work, shown, inputs, outputs)
     return Built(shown, definition, graph, values, dropped)
 
 

@@ -115,13 +115,17 @@ class Evaluator(Operators):
         """`layer{s + 1}` as text."""
         if isinstance(expr, s.Name):
             return expr.name
-        value = self.value(expr.number, frame)
+        return f"{expr.name}{self.natural(expr.number, frame, 'a name is made with')}"
+
+    def natural(self, expr: s.Expr, frame: Frame, what: str) -> int:
+        """A whole number from 0 on, known now; `what` begins the sentence that refuses another value."""
+        value = self.value(expr, frame)
         if isinstance(value, Poison):
             raise Silent
         number = whole(value)
         if number is None or number < 0:
-            raise fail("A309", f"a name is made with a whole number; here is {describe(value)}", expr.number.span)
-        return f"{expr.name}{number}"
+            raise fail("A309", f"{what} a whole number; here is {describe(value)}", expr.span)
+        return number
 
     def _made(self, expr: s.Made, frame: Frame) -> Any:
         name = self.made_name(expr, frame)

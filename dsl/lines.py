@@ -116,13 +116,7 @@ class Lines(Runs):
     def _element(self, name: s.Item, frame: Frame) -> tuple[str, int]:
         if not isinstance(name.base, s.Name) or isinstance(name.index, s.Slice):
             raise fail("A014", "an element is named `name[i]`", name.span)
-        value = self.value(name.index, frame)
-        if isinstance(value, Poison):
-            raise Silent
-        index = whole(value)
-        if index is None or index < 0:
-            raise fail("A309", f"an element is named by a whole number; here is {describe(value)}", name.index.span)
-        return name.base.name, index
+        return name.base.name, self.natural(name.index, frame, "an element is named by")
 
     # ------------------------------------------------------------------------------------ ops
     def _flow(self, line: s.Line, frame: Frame) -> Any:
