@@ -1,7 +1,6 @@
-"""Every code of a diagnostic of this package, with its meaning in a line. A code keeps its meaning for good.
+"""Every code of a diagnostic of any room, with its meaning in a line. A code keeps its meaning for good.
 
-A0 the text itself, A1 names and keys, A2 shapes, A3 settings and numbers, A4 claims, A5 limits, A8 what was asked for,
-A9 what comes later. The other rooms have A7 (the compiler) and more of A8 (the command).
+What a code means at length stands in docs/meanings.md; each has a wrong program, its words and its repair as a case.
 """
 
 from __future__ import annotations
@@ -10,7 +9,20 @@ from typing import Final
 
 from ogive.dsl.mistakes import CODES as SYNTAX
 
-__all__ = ["CODES", "meaning"]
+__all__ = ["CODES", "RANGES", "meaning"]
+
+RANGES: Final[dict[str, str]] = {
+    "A0": "reading the text",
+    "A1": "names, keys, imports, flow and patterns",
+    "A2": "shapes",
+    "A3": "settings, tables and numbers",
+    "A4": "figures of `expect`",
+    "A5": "limits",
+    "A7": "compiling and calling a module",
+    "A8": "what was asked for: names, options, files, pictures",
+    "A9": "what comes later",
+}
+"""The first two characters of a code, and what codes that start so are about."""
 
 CODES: Final[dict[str, str]] = {
     **SYNTAX,
@@ -35,6 +47,16 @@ CODES: Final[dict[str, str]] = {
     "A120": "a result that is no tensor",
     "A121": "a wrong use of a shared module",
     "A122": "a header that opens no scope",
+    "A130": "a position of a pattern, or a field that it does not have",
+    "A131": "a pattern on tokens without the grid or sequence that it reads",
+    "A132": "an `allow` without a condition",
+    "A133": "a pattern inside a pattern with wrong settings",
+    "A134": "arithmetic that a pattern does not have",
+    "A135": "a name that a pattern does not know",
+    "A136": "a pattern that cannot be defined so",
+    "A137": "a number that a pattern cannot compute at some pair",
+    "A138": "something that is no set of pairs",
+    "A139": "a pattern that does too much for one pair",
     "A201": "inputs that do not go together",
     "A202": "a broken shape promise",
     "A203": "an assertion that does not hold, or a width that does not divide",
@@ -76,8 +98,42 @@ CODES: Final[dict[str, str]] = {
     "A512": "too many blocks, or blocks too deep in each other",
     "A513": "too many steps",
     "A599": "a fault of this package",
+    "A701": "another number of inputs at a call",
+    "A702": "an input that is no tensor",
+    "A703": "an input with another number of axes",
+    "A704": "an input of other elements",
+    "A705": "an input of another size",
+    "A706": "input sizes that break what the file assumes",
+    "A707": "a key that torch keeps for itself",
+    "A708": "a target that is not there",
+    "A709": "a step of the compiler that is not there",
+    "A710": "an initialisation that is not there",
+    "A711": "a result inside the network that is not there",
+    "A712": "a frozen module that is asked to train",
+    "A720": "a module that cannot be written as plain PyTorch",
+    "A721": "a frozen module that is asked for its source",
+    "A730": "weights that cannot be written",
+    "A731": "weights that cannot be read",
+    "A732": "other keys in a file of weights than in the network",
+    "A733": "weights of another shape",
+    "A734": "weights of another element type",
+    "A735": "weights that are not finite",
     "A800": "a file that cannot be read",
     "A801": "a network that is not in the file",
+    "A802": "a size that a network does not have, needs, or cannot have",
+    "A803": "an option that is not taken, or not like this",
+    "A804": "an output that cannot be written",
+    "A805": "a checkpoint that cannot be read",
+    "A806": "a checkpoint of other weights",
+    "A807": "a picture that cannot be the input",
+    "A808": "a picture of a size that does not fit",
+    "A809": "an error code that is not there",
+    "A810": "a drawing in a format that is not there",
+    "A811": "a drawing that cannot be written",
+    "A812": "no Graphviz to draw with",
+    "A813": "Graphviz failed",
+    "A814": "no fonts to draw with",
+    "A815": "a drawing of too many boxes",
     "A901": "what the language has and this version does not",
 }
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from house.plan import ROOMS, ROOT
 
 from ogive.dsl.codes import CODES, meaning
 
-DSL = Path(__file__).parents[2] / "dsl"
 CODE = re.compile(r'"(A\d{3})"')
+TABLES = ("dsl/codes.py", "dsl/mistakes/words.py")
 
 
 def raised() -> set[str]:
+    """Every code that stands in the sources, outside of the tables of codes."""
     found: set[str] = set()
-    for path in DSL.rglob("*.py"):
-        # dsl/patterns is not reached by the builder yet: its codes come into the table with it.
-        if path.name not in ("codes.py", "mistakes.py") and path.parent.name != "patterns":
-            found |= set(CODE.findall(path.read_text(encoding="utf-8")))
-    syntax = (DSL / "mistakes.py").read_text(encoding="utf-8")
-    table = syntax[syntax.index("CODES: Final") :]
-    return found | set(CODE.findall(table[table.index("}") :]))
+    for folder in ROOMS.values():
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.relative_to(ROOT).as_posix() not in TABLES:
+                found |= set(CODE.findall(path.read_text(encoding="utf-8")))
+    return found
 
 
 def test_every_code_has_a_meaning() -> None:
