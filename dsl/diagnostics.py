@@ -172,5 +172,5 @@ def _span_json(span: Span | None) -> dict[str, Any] | None:
     if span is None:
         return None
     line, column = span.source.place(span.start)
-    end_line, end_column = span.source.place(span.end)
+    end_line, end_column = span.source.place(span.visible)
     return {"file": span.source.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -57,6 +57,12 @@ class Span:
         return self.source.text[self.start : self.end]
 
     @property
+    def visible(self) -> int:
+        """The end, without the newline: a span of what is missing at the end of a line ends there."""
+        text = self.source.text[self.start : self.end]
+        return min(self.start + len(text.rstrip("\n")), len(self.source.text))
+
+    @property
     def utf16(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Start and end as (line, column) from 0, columns in UTF-16 units: what editors count in."""
         return self._utf16(self.start), self._utf16(self.end)
