@@ -34,7 +34,6 @@ class Layout:
         levels = [0]
         brackets: list[Token] = []
         continued = -1  # indentation of the line after a break inside brackets; -1: no such break is pending
-        count = 0
         tokens = iter(stream)
         while True:
             try:
@@ -45,9 +44,6 @@ class Layout:
                 if brackets and 0 <= continued <= levels[-1]:
                     raise self._unclosed(brackets[-1]) from None
                 raise
-            count += 1
-            if count > limits.TOKENS:
-                raise fail("A502", f"the file has more than {limits.TOKENS:,} tokens", self._span(token))
             if token.type == "_NL":
                 indent = _indent(token)
                 if brackets:
@@ -76,6 +72,13 @@ class Layout:
     def _indentation(self, token: Token, indent: int, levels: list[int]) -> Iterator[Token]:
         if indent > levels[-1]:
             levels.append(indent)
+            if len(levels) > limits.INDENT_DEPTH + 1:
+                end = token.end_pos or 0
+                first = self.source.span(end, end + 1)
+                raise fail(
+                    "A514", f"bodies stand more than {limits.INDENT_DEPTH} deep in each other", first,
+                    help="put a part of it into a `block` of its own",
+                )
             yield Token.new_borrow_pos("_INDENT", "", token)
             return
         while indent < levels[-1]:

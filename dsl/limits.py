@@ -6,13 +6,15 @@ from typing import Final
 
 __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "GUARDS",
-    "IMPORT_DEPTH", "IMPORT_FILES", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "REGION_DEPTH",
-    "STEPS", "STRING_LENGTH", "TOKENS",
+    "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES",
+    "REGION_DEPTH", "REREAD", "STEPS", "STRING_LENGTH", "TOKENS",
 ]
 
-FILE_BYTES: Final = 1 << 20          # one file; a megabyte takes some seconds to parse
-TOKENS: Final = 250_000
+FILE_BYTES: Final = 1 << 20          # one file, comments and all
+TOKENS: Final = 50_000               # words and signs of one file; the parser takes some 30 microseconds for each
+REREAD: Final = 100_000              # characters read again to find further mistakes of syntax
 BRACKET_DEPTH: Final = 64
+INDENT_DEPTH: Final = 64             # bodies inside each other, as they are written
 EXPRESSION_DEPTH: Final = 100        # levels of the tree of one expression; evaluation recurses
 NAME_LENGTH: Final = 128
 STRING_LENGTH: Final = 64 * 1024
@@ -26,6 +28,8 @@ CALLS: Final = 10_000                # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
 GUARDS: Final = 1_000                # conditions on the input's sizes
+TRIES: Final = 200                   # numbers tried in place of one `?`
+TRIED: Final = 65_536                # the largest of them
 STEPS: Final = 500_000               # lines run, iterations begun and list items made while one network is built
 LIST: Final = 4_096                  # items of one list, those of inner lists counted
 DIAGNOSTICS: Final = 100             # shown per run

@@ -12,9 +12,9 @@ from ogive.dsl.source import Source, Span
 
 __all__ = [
     "Allow", "AnyDim", "Arg", "Ask", "AskDim", "Assert", "Attr", "Binary", "Block", "Call", "Carry", "CeilDim",
-    "Claim", "Compare", "Conditional", "Constant", "DefaultCell", "Definition", "Derived", "Dim", "Emit", "Expect",
-    "Expr", "File", "GroupDim", "If", "Import", "ImportName", "Index", "Input", "Item", "ItemDim", "Label", "Let",
-    "Line", "ListExpr", "Made", "Name", "NameDim", "Network", "Next", "NumberDim", "OpDim", "Param", "Pattern",
+    "Claim", "Compare", "Conditional", "Constant", "DefaultCell", "Definition", "Derived", "Dim", "DimOp", "Emit",
+    "Expect", "Expr", "File", "GroupDim", "If", "Import", "ImportName", "Index", "Input", "Item", "ItemDim", "Label",
+    "Let", "Line", "ListExpr", "Made", "Name", "NameDim", "Network", "Next", "NumberDim", "OpDim", "Param", "Pattern",
     "PinDim", "Port", "Presets", "Repeat", "RestDim", "Result", "Return", "Row", "Scan", "Shape", "Shared",
     "SizeExpr", "Slice", "Stmt", "TypeRef", "Unary",
 ]
@@ -127,6 +127,7 @@ class Call:
 
 UnaryOp: TypeAlias = Literal["-", "not", "~"]
 BinaryOp: TypeAlias = Literal["+", "-", "*", "/", "//", "%", "**", "|", "&", "and", "or"]
+DimOp: TypeAlias = Literal["+", "-", "*", "/", "**"]
 CompareOp: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
@@ -177,6 +178,7 @@ Expr: TypeAlias = (
 class NameDim:
     name: str
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,22 +188,25 @@ class ItemDim:
     name: str
     index: str | int
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
 class NumberDim:
     value: int
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
 class OpDim:
     """`2*hidden`, `H/4`, `n1+n3`, `2**levels`."""
 
-    op: Literal["+", "-", "*", "/", "**"]
+    op: DimOp
     left: Dim
     right: Dim
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class CeilDim:
 
     value: Dim
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,7 @@ class PinDim:
     name: str
     value: Dim
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,7 @@ class GroupDim:
     segments: tuple[tuple[Dim, ...], ...]
     signs: tuple[Literal["+", "-"], ...]
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +243,7 @@ class AnyDim:
     """`.`: an axis of any size."""
 
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,7 @@ class RestDim:
     """`...`: any number of axes."""
 
     span: Span = _span()
+    depth: int = _depth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +259,7 @@ class AskDim:
     """`?`: the compiler fills it in."""
 
     span: Span = _span()
+    depth: int = _depth()
 
 
 Dim: TypeAlias = NameDim | ItemDim | NumberDim | OpDim | CeilDim | PinDim | GroupDim | AnyDim | RestDim | AskDim

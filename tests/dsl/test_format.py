@@ -176,8 +176,8 @@ def test_a_fault_of_the_formatter_writes_nothing(monkeypatch):
         formatted("block X:\n    input x: B C\n    a if b else c\n")
 
 
-def test_deep_bodies_need_no_recursion():
-    deep = "block X:\n" + "".join(f"{'  ' * (i + 1)}a:\n" for i in range(600)) + "  " * 601 + "relu\n"
+def test_bodies_as_deep_as_they_may_stand():
+    deep = "block X:\n" + "".join(f"{'  ' * (i + 1)}a:\n" for i in range(63)) + "  " * 64 + "relu\n"
     once = formatted(deep)
     assert formatted(once) == once
 

@@ -17,7 +17,7 @@ from ogive.dsl.source import Source
 CASES = cases(Path(__file__).parent / "semantics")
 ELSEWHERE = {
     "A307", "A508", "A512", "A599",  # tested by hand: files beside each other, presets from outside, deep blocks
-    "A800", "A801", "A501", "A502", "A503", "A504", "A505", "A506", "A507",
+    "A800", "A801", "A501", "A502", "A503", "A504", "A505", "A506", "A507", "A514",
 }
 
 
