@@ -31,7 +31,7 @@ def initialise(module: Network, graph: Graph, generator: torch.Generator | None 
     with torch.no_grad():
         for key, parameter in graph.parameters.items():
             if parameter.tied is None:
-                _fill(state[key], parameter, graph.nodes[parameter.node], generator)
+                _fill(state[key], parameter, graph.owner(parameter), generator)
     return module
 
 
@@ -58,6 +58,10 @@ def _torch(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | N
         padding = getattr(node.primitive, "padding", None)
         if padding is not None:
             x[padding].zero_()
+        return
+    hidden = getattr(node.primitive, "hidden", None)
+    if hidden is not None:  # recurrent layers: all weights within 1/sqrt(hidden)
+        x.uniform_(-1 / math.sqrt(hidden), 1 / math.sqrt(hidden), generator=generator)
         return
     shape = weight.shape if len(weight.shape) > 1 else _beside(weight, node)
     fan_in = shape[0] if getattr(node.primitive, "transposed", False) else math.prod(shape[1:])

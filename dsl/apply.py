@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from ogive.dsl import limits
-from ogive.dsl.diagnostics import Label, fail, offer
+from ogive.dsl import syntax as s
+from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import TooLarge
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Node
-from ogive.dsl.later import later
 from ogive.dsl.ops import RECORDS
-from ogive.dsl.ops.record import Mismatch, Primitive, Weight
+from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
+from ogive.dsl.ops.source import Learned, learned_type
 from ogive.dsl.settings import Settings
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor
@@ -25,11 +27,15 @@ from ogive.dsl.values import (
     Out,
     ParamValue,
     Poison,
+    Result,
     Run,
     Setting,
     Silent,
     describe,
+    flat,
+    is_list,
 )
+from ogive.dsl.when import Partial
 from ogive.dsl.work import Frame, Place
 
 __all__ = ["Applier", "Naming", "poisoned"]
@@ -62,12 +68,22 @@ class Applier(Settings):
         Raises:
             ArchError: A207 no tensor, or several parts where one is meant.
         """
-        outs: list[Out | Poison] = []
+        return [x for result in self.sources(values, span) for x in flat(result)]
+
+    def sources(self, values: Sequence[Any], span: Span) -> list[Result]:
+        """The data of a line, its lists whole: what a block with a list among its inputs takes."""
+        outs: list[Result] = []
         for value in values:
             if isinstance(value, (Poison, Out)):
                 outs.append(value)
+            elif isinstance(value, ParamValue):
+                outs.append(self.read(value, span))
             elif isinstance(value, Bundle):
-                outs += self.results(value, span) if len(values) == 1 else (self.one(value, span),)
+                outs += self.results(value, span) if len(values) == 1 else (self.result_of(value, span),)
+            elif is_list(value):
+                outs.append(self.listed(value, span))
+            elif isinstance(value, Partial):
+                raise self.missing(value, span)
             elif isinstance(value, OpValue):
                 raise fail("A207", f"data is a tensor; here is {describe(value)}", span,
                            help=f"an op runs on a line of its own: `y = x -> {value.name}`, then `y`")
@@ -76,11 +92,42 @@ class Applier(Settings):
                            help="settings stand in the parentheses: `x -> linear(64)`")
         return outs
 
-    def results(self, value: Bundle, span: Span) -> tuple[Out | Poison, ...]:
+    def operand(self, expr: s.Expr, frame: Frame) -> Any:
+        """The value of an expression where data is meant: an op that makes data from nothing is run."""
+        value = self.value(expr, frame)
+        if isinstance(value, OpValue) and isinstance(value.target, type) and value.target.inputs == ():
+            return self.use(value, [], ANONYMOUS, frame, expr.span)
+        return value
+
+    def missing(self, value: Partial, span: Span) -> ArchError:
+        """Data that not every call has."""
+        what = f"`{value.name}` is an input that a call may leave away" if value.optional else (
+            f"`{value.name}` is there only when `{value.when}`"
+        )
+        if value.value is None:
+            what = f"`{value.name}` is not given here"
+        return fail("A143", what, span, labels=[Label(value.span, "here")],
+                    help=f"inside `if {value.name if value.optional else value.when}:` it is there"
+                    + (f"; `{value.name} or other` takes another tensor instead" if value.optional else ""))
+
+    def listed(self, values: Sequence[Any], span: Span) -> tuple[Result, ...]:
+        """The tensors of a list."""
+        return tuple([r for value in values for r in self.sources([value], span)])
+
+    def results(self, value: Bundle, span: Span) -> tuple[Result, ...]:
         """All parts of a node of several, else its value."""
-        return value.outs if value.parts and value.outs else (self.one(value, span),)
+        return value.outs if value.parts and value.outs else (self.result_of(value, span),)
 
     def one(self, value: Bundle, span: Span) -> Out | Poison:
+        """The value of a node, which must be one tensor."""
+        first = self.result_of(value, span)
+        if isinstance(first, tuple):
+            name = value.title or "list"
+            raise fail("A207", f"here is {describe(first)}, and one is meant", span,
+                       help=f"take one: `{name}[0]`; or join them: `{name} -> concat`")
+        return first
+
+    def result_of(self, value: Bundle, span: Span) -> Result:
         """The value of a node, which must not be one of several parts."""
         if value.parts and len(value.outs) > 1:
             name = value.title or "parts"
@@ -90,14 +137,27 @@ class Applier(Settings):
                 help=f"name them, `a, b = {name}(...)`, or take one: `{name}[0]`",
             )
         if not value.outs and value.items is not None:
-            raise later("a list of tensors", span, help="take one by its place: `name[0]`")
+            name = value.title or "name"
+            raise fail("A207", f"`{name}` is named element by element, and one tensor is meant", span,
+                       help=f"take one, `{name}[{min(value.items)}]`, or all as a list, `{name}[:]`")
         return value.first
+
+    def read(self, value: ParamValue, span: Span) -> Out:
+        """A weight read by name as a tensor: a node that owns nothing. Its axes have the roles of `learned`."""
+        record = Learned(dims=value.shape)
+        node_id = self.work.new_id(value.key)
+        made = learned_type(value.shape, node_id).of(self.work.parameters[value.key].weight.dtype)
+        self.work.add_node(Node(
+            node_id, record.op, value.key.rpartition(".")[2], record, (), (made,), value.region, span,
+            given={"": Given(key=value.key)}, path=value.path,
+        ))
+        return Out(Edge(node_id), made)
 
     # ------------------------------------------------------------------------------------ primitives
     def use(
-        self, op: OpValue, inputs: list[Out | Poison], naming: Naming, frame: Frame, span: Span
+        self, op: OpValue, inputs: Sequence[Result], naming: Naming, frame: Frame, span: Span
     ) -> Bundle | Poison:
-        """Make the node of a primitive.
+        """Make the node of a primitive. Lists among the inputs stand for their tensors.
 
         Raises:
             ArchError: A2xx inputs that do not fit, A3xx settings that do not, A104 weights without a name.
@@ -106,7 +166,7 @@ class Applier(Settings):
         assert isinstance(record, type)
         if poisoned(inputs, op):
             return POISON
-        outs = [x for x in inputs if isinstance(x, Out)]
+        outs = [x for result in inputs for x in flat(result) if isinstance(x, Out)]
         self._arity(record, outs, frame, span)
         wanted, given = self.sorted(record, op.settings, frame, span)
         made = self.settings(record, wanted, op, frame, span)
@@ -145,16 +205,15 @@ class Applier(Settings):
     # ------------------------------------------------------------------------------------ nodes
     def _arity(self, record: type[Primitive], outs: list[Out], frame: Frame, span: Span) -> None:
         names = record.inputs
-        many = bool(names) and names[-1].startswith("*")
-        if many and len(outs) >= len(names):
-            return
-        if len(outs) == len(names):
+        many = any(n.startswith("*") for n in names)
+        least = sum(not n.endswith("?") for n in names)
+        if least <= len(outs) and (many or len(outs) <= len(names)):
             return
         hint = None
         if len(outs) > len(names) == 1:
             hint = "join them first (`concat`, `+`), or take one: `parts[0]`"
         elif names and len(outs) < len(names):
-            hint = f"`{', '.join(n.removeprefix('*') for n in names)} -> {record.op}`"
+            hint = f"`{', '.join(n.removeprefix('*') for n in names if not n.endswith('?'))} -> {record.op}`"
         here = "1 tensor" if len(outs) == 1 else f"{len(outs)} tensors" if outs else "none"
         raise fail("A207", f"`{record.op}` takes {_takes_data(names)}; here {'are' if len(outs) > 1 else 'is'} {here}",
                    span, notes=[*(f"`{o.type}`" for o in outs[:6]), *self.trail(frame)], help=hint)
@@ -180,7 +239,11 @@ class Applier(Settings):
         supplied = self._given(weights, given, frame, made.op)
         own = tuple(w for w in weights if w.name not in supplied) if supplied else weights
         key = self._key(made, own, supplied, naming, frame, span)
-        edges = tuple([o.edge for o in outs] + [g.edge for g in supplied.values() if g.edge is not None])
+        told = [x for name in made.tensors if isinstance(x := getattr(made, name), Reference)]
+        edges = tuple([
+            *(o.edge for o in outs), *(Edge(x.node, x.result) for x in told),
+            *(g.edge for g in supplied.values() if g.edge is not None),
+        ])
         node = Node(
             node_id, made.op, naming.label, made, edges, outputs, frame.region, span, key, own, supplied, macs,
             frame.body.trail,
@@ -189,8 +252,8 @@ class Applier(Settings):
         self._declare(node, weights, module or frame.body.shared)
         made_here = tuple([Out(Edge(node_id, i), t) for i, t in enumerate(outputs)])
         self.work.results[path] = made_here[0].edge
-        labels = made.results if len(made.results) == len(outputs) else ()
-        return Bundle(made_here, labels, made.parts, key=key, title=naming.label or made.op)
+        results, labels = _grouped(made_here, made.results)
+        return Bundle(results, labels, made.parts, key=key, title=naming.label or made.op)
 
     def _bounded(self, outputs: tuple[Tensor, ...], span: Span, frame: Frame) -> None:
         for tensor in outputs:
@@ -222,8 +285,8 @@ class Applier(Settings):
                 if not isinstance(out, Out):
                     raise Silent
                 node = self.work.nodes[out.edge.node]
-                bare = len(node.own) == 1 and node.own[0].name == "" and node.op == "learned"
-                supplied[name] = Given(key=node.key) if bare else Given(edge=out.edge)
+                whole = _whole(node)
+                supplied[name] = Given(edge=out.edge) if whole is None else Given(key=whole)
                 shape = out.type.shape
             if shape != by_name[name].shape:
                 given_shape = ", ".join(map(show, shape))
@@ -274,9 +337,9 @@ class Applier(Settings):
                 self.work.add_parameter(key, weight, node.id, node.span, shared, tied=given.key)
 
 
-def poisoned(inputs: Sequence[Out | Poison], op: OpValue) -> bool:
+def poisoned(inputs: Sequence[Result | Partial], op: OpValue) -> bool:
     """Whether something here is reported as wrong already."""
-    if POISON in inputs:
+    if any(not isinstance(x, Partial) and POISON in flat(x) for x in inputs):
         return True
     for setting in op.settings:
         value = setting.value
@@ -285,9 +348,33 @@ def poisoned(inputs: Sequence[Out | Poison], op: OpValue) -> bool:
     return False
 
 
+def _whole(node: Node) -> str | None:
+    """The key of the parameter that this node is, whole: a `learned`, or a weight read by name."""
+    if node.op != "learned":
+        return None
+    return node.key if node.own else node.given[""].key
+
+
+def _grouped(outs: tuple[Out, ...], names: tuple[str, ...]) -> tuple[tuple[Result, ...], tuple[str, ...]]:
+    """The results of a node and their labels: those whose name starts with `*` share what the others leave, as lists."""
+    lists = sum(n.startswith("*") for n in names)
+    if not lists:
+        return outs, names if len(names) == len(outs) else ()
+    each = (len(outs) - len(names) + lists) // lists
+    rest = iter(outs)
+    grouped = [tuple(islice(rest, each)) if n.startswith("*") else next(rest) for n in names]
+    return tuple(grouped), tuple([n.removeprefix("*") for n in names])
+
+
 def _takes_data(names: Sequence[str]) -> str:
     if not names:
         return "no data"
+    if len(names) == 1:
+        return "one tensor or more" if names[0].startswith("*") else "one tensor"
     if names[-1].startswith("*"):
         return "one tensor or more"
-    return "one tensor" if len(names) == 1 else f"{len(names)} tensors ({', '.join(names)})"
+    shown = ", ".join(f"one or more {n[1:]}" if n.startswith("*") else n for n in names if not n.endswith("?"))
+    more = "".join(f", and {n[:-1]} if wanted" for n in names if n.endswith("?"))
+    if any(n.startswith("*") for n in names):
+        return shown.replace(", ", " and ")
+    return f"{sum(not n.endswith('?') for n in names)} tensors ({shown}{more})"

@@ -13,7 +13,7 @@ from ogive.dsl.facts import Facts
 from ogive.dsl.later import later
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names
-from ogive.dsl.values import POISON, Bundle, Module, OpValue, Out, Poison, Silent, describe
+from ogive.dsl.values import POISON, Bundle, Module, OpValue, Out, Poison, Result, Silent, describe, is_list
 from ogive.dsl.work import Body, Frame
 
 __all__ = ["Bodies"]
@@ -56,17 +56,20 @@ class Bodies(Asserts):
             case s.Repeat():
                 self.repeat(st, frame)
             case s.If():
-                self._if(st, frame)
+                self.decide(st, frame)
             case s.Return():
                 self._return(st, frame)
             case s.Assert():
                 self.hold(st, frame)
             case s.Shared():
                 self._shared(st, frame)
-            case s.Scan() | s.Next() | s.Emit():
-                raise later("recurrence (`scan`, `next`, `emit`)", st.span)
+            case s.Next():
+                self.next(st, frame)
+            case s.Scan() | s.Emit():
+                raise later("recurrence (`scan`, `emit`)", st.span)
             case s.Input():
-                raise later("an `input` inside another statement", st.span, help="`input` stands at the head of a body")
+                raise fail("A116", "an `input` stands at the head of a body", st.span,
+                           help="above the lines that use it; under an `if` on parameters it may stand there too")
             case s.Presets() | s.Expect():
                 pass
 
@@ -89,14 +92,19 @@ class Bodies(Asserts):
     # ------------------------------------------------------------------------------------ statements
     def _return(self, st: s.Return, frame: Frame) -> None:
         self._refuse_inside(st, frame)
-        outs: list[Out | Poison] = []
+        outs: list[Result] = []
         labels: list[str] = []
         for result in st.results:
             value = self.value(result.value, frame)
-            if not isinstance(value, Bundle | Out | Poison):
+            if is_list(value):
+                outs.append(self.listed(value, result.value.span))
+            elif isinstance(value, Bundle):
+                outs.append(self.result_of(value, result.value.span))
+            elif isinstance(value, Out | Poison):
+                outs.append(value)
+            else:
                 hint = f"run it on a line of its own: `y = x -> {value.name}`" if isinstance(value, OpValue) else None
                 raise fail("A120", f"a result is a tensor; here is {describe(value)}", result.value.span, help=hint)
-            outs.append(self.one(value, result.value.span) if isinstance(value, Bundle) else value)
             if result.name and result.name in labels:
                 raise fail("A103", f"two results are called `{result.name}`", result.span)
             labels.append(result.name or "")
@@ -108,15 +116,6 @@ class Bodies(Asserts):
             what = "a repeat" if region.kind in ("repeat", "iteration") else f"`{region.title or region.kind}`"
             raise fail("A115", f"`return` stands inside {what}", st.span,
                        help="it ends the whole block: write it at the block's own level, last")
-
-    def _if(self, st: s.If, frame: Frame) -> None:
-        for test, body in st.branches:
-            truth = True if test is None else self.truth(test, frame)
-            if isinstance(truth, Poison):
-                raise Silent
-            if truth:
-                self.suite(body, frame)
-                return
 
     def _shared(self, st: s.Shared, frame: Frame) -> None:
         value = self.value(st.value, frame)

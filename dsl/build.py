@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ogive.dsl import syntax as s
+from ogive.dsl.assemble import Returns, graphs
 from ogive.dsl.body import Bodies
-from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
-from ogive.dsl.dims import TooLarge
+from ogive.dsl.built import Attempt, Built
+from ogive.dsl.diagnostics import ArchError, Diagnostic, fail, offer
+from ogive.dsl.dims import Dim, TooLarge
 from ogive.dsl.facts import Facts
-from ogive.dsl.graph import Edge, Graph, Node, Parameter
+from ogive.dsl.graph import Edge, Node, Returned
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.params import presets_of
 from ogive.dsl.parse import parse_expression
 from ogive.dsl.runs import split_at_input
-from ogive.dsl.source import Source
+from ogive.dsl.solve import solve
+from ogive.dsl.source import Source, Span
 from ogive.dsl.types import Role
-from ogive.dsl.values import Bundle, OpValue, Out, Poison, Setting, Silent
+from ogive.dsl.values import Bundle, OpValue, Out, Poison, Result, Setting, Silent
+from ogive.dsl.when import ALWAYS, Partial, When, flag
 from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work
 
-__all__ = ["Built", "build", "choose", "names_of"]
-
-
-@dataclass(frozen=True, eq=False)
-class Built:
-    """One network, built and checked: its graph, and what of the text the graph does not need."""
-
-    name: str
-    definition: Definition
-    graph: Graph
-    settings: Mapping[str, Any]
-    """Every parameter with the value it has here."""
-    dropped: tuple[Node, ...]
-    """Nodes that no result needs; they are not in the graph."""
-
-    @property
-    def doc(self) -> str:
-        """The comment above the definition."""
-        return self.definition.node.doc
+__all__ = ["Built", "attempt", "build", "choose", "names_of"]
 
 
 def names_of(unit: Unit) -> list[str]:
@@ -65,8 +51,11 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
     Raises:
         ArchError: A801 no such network, or several and none chosen. A307 no such preset.
     """
+    base, _, preset = (name or "").partition(".")
+    definition = unit.names.get(base)
+    if definition is not None and isinstance(definition.node, s.Network | s.Derived):
+        return definition, preset.strip('"') or None
     networks = {d.name: d for d in unit.networks}
-    imported = {n: d for n, d in unit.names.items() if d is not None and isinstance(d.node, s.Network | s.Derived)}
     known = names_of(unit)
     if name is None:
         if len(networks) == 1:
@@ -78,17 +67,13 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
         what = "holds several networks" if networks else "holds no network"
         hint = f"choose one of {', '.join(known[:12])}" if known else "a file for building has a `network`"
         raise fail("A801", f"`{unit.source.name}` {what}", help=hint)
-    base, _, preset = name.partition(".")
-    definition = networks.get(base) or imported.get(base)
-    if definition is None:
-        matches = [k for k in known if k.rpartition(".")[2] == name]
-        hint = f"did you mean `{matches[0]}`?" if matches else offer(name, [*known, *networks], "there are")
-        raise fail("A801", f"`{unit.source.name}` has no network `{base}`", help=hint)
-    return definition, preset.strip('"') or None
+    matches = [k for k in known if k.rpartition(".")[2] == name]
+    hint = f"did you mean `{matches[0]}`?" if matches else offer(name, [*known, *networks], "there are")
+    raise fail("A801", f"`{unit.source.name}` has no network `{base}`", help=hint)
 
 
 def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Built:
-    """Build one network of a file.
+    """Build one network of a file; each `?` in it is solved for.
 
     `settings` are numbers, lists, or strings holding an `.arch` expression.
 
@@ -96,12 +81,24 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
         ArchError: everything that is wrong with this network at these settings.
     """
     definition, preset = choose(unit, name)
+
+    def once(answers: Mapping[Span, Dim], kind: type[Bodies] = Bodies) -> Attempt:
+        return attempt(definition, preset, settings or {}, answers, kind)
+
+    return _standing(definition, solve(definition, preset, once))
+
+
+def attempt(
+    definition: Definition, preset: str | None, settings: Mapping[str, Any], answers: Mapping[Span, Dim],
+    kind: type[Bodies] = Bodies,
+) -> Attempt:
+    """One build, with `answers` in place of the `?`s; nothing is raised. `kind` may look on while it is built."""
     found = Mistakes()
-    found.add(*unit.mistakes)
-    bodies = Bodies(Work(found))
+    found.add(*definition.unit.mistakes)
+    bodies = kind(Work(found, answers=answers))
     built = None
     try:
-        built = _network(bodies, definition, preset, _given(bodies, definition, settings or {}))
+        built = _network(bodies, definition, preset, _given(bodies, definition, settings))
     except ArchError as error:
         found.add(*error.diagnostics)
     except Runaway as runaway:
@@ -110,12 +107,17 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
         found.add(Diagnostic("A509", "the sizes here grow beyond what can be followed", definition.node.name_span))
     except Silent:
         pass
-    if found:
-        raise found.error()
-    if built is None:
+    return Attempt(None if found else built, bodies)
+
+
+def _standing(definition: Definition, made: Attempt) -> Built:
+    """The network that was built, or everything that is wrong with it."""
+    if made.work.mistakes:
+        raise made.work.mistakes.error()
+    if made.built is None:
         raise fail("A599", f"`{definition.name}` could not be built, and this package does not know why",
                    definition.node.name_span, help="please report it with the file")
-    return built
+    return made.built
 
 
 def _given(bodies: Bodies, definition: Definition, settings: Mapping[str, Any]) -> tuple[Setting, ...]:
@@ -164,23 +166,27 @@ def _network(
     values = {name: entry.value for name, entry in frame.names.table.items()}
     head, rest = split_at_input(node)
     bodies.suite(head, frame)
-    inputs = _inputs(bodies, node, frame)
+    ports = bodies.open_ports(node, frame)
+    inputs = _inputs(bodies, node, ports, frame)
     bodies.suite(rest, frame)
-    outputs = _outputs(node, frame)
-    if work.mistakes or outputs is None:
+    variants = _variants(node, frame)
+    if work.mistakes or variants is None:
         return None
-    graph, dropped = _graph(work, shown, inputs, outputs)
-    return Built(shown, definition, graph, values, dropped)
+    optional = [name for name, port in zip(inputs, ports, strict=True) if port.optional]
+    graph, by_case, dropped = graphs(work, shown, inputs, optional, variants)
+    return Built(shown, definition, graph, values, dropped, dict(work.answers), dict(work.read), by_case)
 
 
-def _inputs(bodies: Bodies, node: s.Network, frame: Frame) -> tuple[str, ...]:
+def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Frame) -> tuple[str, ...]:
     ids: list[str] = []
     roles: dict[str, Role] = {}
-    ports = [port for x in node.body if isinstance(x, s.Input) for port in x.ports]
     if not ports:
         raise fail("A116", f"`{node.name}` has no input", node.name_span, help="`input image: B 3 H W`")
     for port in ports:
-        bodies.refuse_port(port)
+        if port.is_list:
+            raise fail("A140", f"`{port.name}` is a list, and a network's inputs are single tensors", port.span,
+                       help=f"name each: `first: {port.shape.span.text}, second: {port.shape.span.text}`, and pass "
+                            "`[first, second]` on")
         check_key(port.name, port.name_span)
         node_id = bodies.work.new_id(port.name)
         tensor = bodies.port(port, node_id, roles, frame)
@@ -188,104 +194,37 @@ def _inputs(bodies: Bodies, node: s.Network, frame: Frame) -> tuple[str, ...]:
             Node(node_id, "input", port.name, None, (), (tensor,), frame.region, port.span, path=frame.body.trail)
         )
         value = Bundle((Out(Edge(node_id), tensor),), title=port.name)
-        frame.names.bind(port.name, value, port.name_span, "input")
+        given = Partial(value, flag(node_id), port.name, port.name_span, True) if port.optional else value
+        frame.names.bind(port.name, given, port.name_span, "input")
         ids.append(node_id)
         if len(ids) == 1:
             frame.flow = value
     return tuple(ids)
 
 
-def _outputs(node: s.Network, frame: Frame) -> tuple[tuple[str, Edge], ...] | None:
-    result = frame.body.returned or frame.flow
-    if result is None or isinstance(result, Poison):
+def _variants(node: s.Network, frame: Frame) -> list[tuple[When, Returns]] | None:
+    """What each kind of call returns: one entry unless calls choose between `return`s."""
+    last = frame.body.returned or frame.flow
+    if last is None or isinstance(last, Poison):
         return None
-    if result.parts and frame.body.returned is None:
+    if last.parts and frame.body.returned is None:
         raise fail("A120", f"`{node.name}` ends with several parts", node.name_span,
                    help="`return` those that are meant: `return parts[0], rest=parts[1]`")
-    labels = result.labels or ("",) * len(result.outs)
-    outs = list(zip(labels, result.outs, strict=False))
     if frame.body.returned is None:  # the flow after the last line: its first result
-        outs = [("", out) for _, out in outs[:1]]
-    edges: list[tuple[str, Edge]] = []
-    for label, out in outs:
-        if isinstance(out, Poison):
+        last = Bundle(last.outs[:1])
+    found: list[tuple[When, Returns]] = []
+    for when, result in (*frame.body.pending, (ALWAYS, last)):
+        outs = zip(result.labels or ("",) * len(result.outs), result.outs, strict=False)
+        edges = [(label, _edges(out)) for label, out in outs]
+        if any(value is None for _, value in edges):
             return None
-        edges.append((label, out.edge))
-    return tuple(edges)
-
-
-def _graph(
-    work: Work, name: str, inputs: tuple[str, ...], outputs: tuple[tuple[str, Edge], ...]
-) -> tuple[Graph, tuple[Node, ...]]:
-    """The graph of what the results need; the rest is dropped."""
-    needed: set[str] = set(inputs)
-    todo = [edge.node for _, edge in outputs]
-    while todo:
-        node_id = todo.pop()
-        if node_id not in needed:
-            needed.add(node_id)
-            todo += [e.node for e in work.nodes[node_id].inputs]
-    _keep_sources(work, needed)
-    nodes = {k: n for k, n in work.nodes.items() if k in needed}
-    dropped = tuple(n for k, n in work.nodes.items() if k not in needed)
-    parameters = _parameters(work, nodes)
-    _check_prefixes(parameters)
-    graph = Graph(
-        name, nodes, inputs, outputs, tuple(work.regions), parameters, tuple(work.guards.values()),
-        {k: e for k, e in work.results.items() if e.node in nodes}, dict(work.free),
-    )
-    return graph, dropped
-
-
-def _parameters(work: Work, nodes: Mapping[str, Node]) -> dict[str, Parameter]:
-    """The weights of the nodes that are left, and the second keys of these (`shared h = g`)."""
-    owners: dict[str, str] = {}
-    for node in nodes.values():
-        if node.key:
-            owners.setdefault(node.key, node.id)
-    found: dict[str, Parameter] = {}
-    for key, parameter in work.parameters.items():
-        owner = owners.get(_owner(key, parameter.weight.name))
-        if owner is not None:
-            found[key] = parameter if parameter.node in nodes else replace(parameter, node=owner)
-        elif parameter.tied in found:
-            found[key] = parameter if parameter.node in nodes else replace(parameter, node=found[parameter.tied].node)
+        found.append((when, tuple((name, value) for name, value in edges if value is not None)))
     return found
 
 
-def _keep_sources(work: Work, needed: set[str]) -> None:
-    """A node whose weight is tied into a needed one is needed too: its key is the one that is written."""
-    by_key = {n.key: n for n in work.nodes.values() if n.key}
-    todo = [work.nodes[k] for k in needed]
-    while todo:
-        for given in todo.pop().given.values():
-            if given.key is None:
-                continue
-            source = by_key.get(given.key) or by_key.get(given.key.rpartition(".")[0])
-            if source is not None and source.id not in needed:
-                needed.add(source.id)
-                todo.append(source)
-                extra = [e.node for e in source.inputs]
-                while extra:
-                    node_id = extra.pop()
-                    if node_id not in needed:
-                        needed.add(node_id)
-                        todo.append(work.nodes[node_id])
-                        extra += [e.node for e in work.nodes[node_id].inputs]
-
-
-def _owner(key: str, weight: str) -> str:
-    return key.removesuffix("." + weight) if weight else key
-
-
-def _check_prefixes(parameters: Mapping[str, Parameter]) -> None:
-    """A key cannot be a weight and a prefix of other weights at once."""
-    seen: set[str] = set()
-    for key, parameter in parameters.items():
-        prefix = key.rpartition(".")[0]
-        while prefix and prefix not in seen:
-            if prefix in parameters:
-                raise fail("A107", f"`{prefix}` is a weight, and `{key}` lies under it", parameter.span,
-                           labels=[Label(parameters[prefix].span, f"`{prefix}`")], help="another name for one of them")
-            seen.add(prefix)
-            prefix = prefix.rpartition(".")[0]
+def _edges(out: Result) -> Returned | None:
+    """The edge of a result, those of a list; None where something in it is wrong."""
+    if isinstance(out, tuple):
+        found = [_edges(x) for x in out]
+        return None if None in found else tuple([x for x in found if x is not None])
+    return out.edge if isinstance(out, Out) else None

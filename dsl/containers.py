@@ -9,7 +9,7 @@ from ogive.dsl.diagnostics import fail, nearest
 from ogive.dsl.graph import RegionKind
 from ogive.dsl.lines import Lines
 from ogive.dsl.names import Keys, Names
-from ogive.dsl.values import POISON, Bundle, Poison, Setting, Silent
+from ogive.dsl.values import POISON, Bundle, Poison, Setting, Silent, flat
 from ogive.dsl.work import Frame
 
 __all__ = ["CONTAINERS", "Containers"]
@@ -44,8 +44,8 @@ class Containers(Lines):
         """The flow at the head of a container: the sources, else the flow outside."""
         if sources is None:
             return frame.flow
-        outs = self.tensors([self.value(x, frame) for x in sources], sources[0].span.to(sources[-1].span))
-        if any(isinstance(x, Poison) for x in outs):
+        outs = self.sources([self.operand(x, frame) for x in sources], sources[0].span.to(sources[-1].span))
+        if any(isinstance(x, Poison) for out in outs for x in flat(out)):
             return POISON
         return Bundle(tuple(outs), parts=len(outs) > 1)
 

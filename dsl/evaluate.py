@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -15,18 +15,22 @@ from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call
 from ogive.dsl.operators import Operators, is_tensor
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Size
-from ogive.dsl.patterns import Causal, Dense, Pattern
+from ogive.dsl.pattern_values import Maker, made, maker_of
+from ogive.dsl.patterns.names import CONSTRUCTORS, Constructor
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, ParamValue, Poison, Setting, Silent, describe, whole
+from ogive.dsl.types import Role
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, Setting, Silent, describe, is_list, whole
+from ogive.dsl.when import TRAINING, Partial
 from ogive.dsl.work import Frame
 
-__all__ = ["PATTERNS", "Evaluator", "no_pass"]
-
-PATTERNS: Final[dict[str, Pattern]] = {"dense": Dense(), "causal": Causal()}
-
+__all__ = ["Evaluator", "no_pass", "unlisted"]
 
 class Evaluator(Operators):
     """Values of expressions in a frame."""
+
+    @abstractmethod
+    def choice(self, expr: s.Conditional, frame: Frame) -> Any:
+        """`a if test else b` (`either.py`)."""
 
     @abstractmethod
     def order_of(self, op: OpValue) -> Sequence[str]:
@@ -59,12 +63,9 @@ class Evaluator(Operators):
             case s.Compare():
                 return self.decided(expr, frame)
             case s.Conditional():
-                test = self.truth(expr.test, frame)
-                if isinstance(test, Poison):
-                    return POISON
-                return self.value(expr.then if test else expr.other, frame)
+                return self.choice(expr, frame)
             case s.Ask():
-                raise later("`?` in place of a number", expr.span)
+                return self.work.answer(expr.span)
 
     def _list(self, expr: s.ListExpr, frame: Frame) -> Any:
         if len(expr.items) > limits.LIST:
@@ -73,8 +74,11 @@ class Evaluator(Operators):
         items = tuple(self.value(item, frame) for item in expr.items)
         if any(isinstance(x, Poison) for x in items):
             return POISON
-        if any(is_tensor(x) for x in items):
-            raise later("a list of tensors", expr.span, help="`a, b -> concat` joins them without a list")
+        tensors = [is_tensor(x) or is_list(x) for x in items]
+        if any(tensors) and not all(tensors):
+            other = tensors.index(False)
+            raise fail("A140", f"a list holds tensors or other values; here are both, {describe(items[other])} too",
+                       expr.items[other].span, help="data and settings are kept apart: two lists")
         return bounded_list(items, expr.span)
 
     def _name(self, expr: s.Name, frame: Frame) -> Any:
@@ -82,16 +86,18 @@ class Evaluator(Operators):
             if frame.flow is None:
                 raise fail("A110", "`_` is the line above, and nothing flows here yet", expr.span,
                        help="`input` stands above the lines that use it")
-            return frame.flow
+            return unlisted(frame.flow)
         entry = frame.names.find(expr.name)
         if entry is not None:
-            return entry.value
-        if expr.name in PATTERNS:
-            return PATTERNS[expr.name]
+            value = entry.value
+            return value.value if isinstance(value, Partial) and self.work.when.implies(value.when) else value
+        maker = maker_of(expr.name, expr.span, frame)
+        if maker is not None:
+            return self._pattern(maker, expr, (), frame)
         if expr.name in CONSTANTS:
             return CONSTANTS[expr.name]
-        if expr.name == "training":
-            raise later("`training`", expr.span)
+        if expr.name == TRAINING:
+            return self.condition_value(self.test(expr, frame))
         found = self.op(expr, frame)
         if found is not None:
             return found
@@ -106,7 +112,7 @@ class Evaluator(Operators):
             return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame),
                         help=f"it stands in a scope, and is read in full: `{inside}`")
         visible = {name for name in frame.names.visible() if name.isidentifier()}
-        usable = visible | {*frame.body.unit.names, *PATTERNS}
+        usable = visible | {*frame.body.unit.names, *CONSTRUCTORS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
         hint = f"did you mean `{near}`?" if near else offer("", visible, "names here") if visible else None
         return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint)
@@ -144,22 +150,26 @@ class Evaluator(Operators):
                            help=f"run it above this line: `x -> {base.module.name}`")
             base = base.module.value
         if isinstance(base, Bundle):
-            return self._member(base, expr)
+            return self._member(base, expr, frame)
+        if is_list(base):
+            return self._of_each(base, expr, frame)
         raise fail("A110", f"{describe(base)} has no `.{expr.name}`", expr.name_span)
 
-    def _member(self, base: Bundle, expr: s.Attr) -> Any:
+    def _member(self, base: Bundle, expr: s.Attr, frame: Frame) -> Any:
         if expr.name in base.labels:
-            return Bundle((base.outs[base.labels.index(expr.name)],))
+            return unlisted(Bundle((base.outs[base.labels.index(expr.name)],)))
         if base.inner is not None and expr.name in base.inner.table:
             return base.inner.table[expr.name].value
         weight = self.work.parameters.get(f"{base.key}.{expr.name}") if base.key else None
         if weight is not None:
-            return ParamValue(weight.key, weight.weight.shape)
+            return ParamValue(weight.key, weight.weight.shape, frame.region, frame.body.trail)
         if any(isinstance(out, Poison) for out in base.outs):
             return POISON
         if base.items is not None and base.inner is None:
-            raise later("reading a name of every element of a list", expr.span,
-                        help=f"one element at a time: `{expr.base.span.text}[0].{expr.name}`")
+            shown = expr.base.span.text
+            what = f"`{shown}` has elements, and `.{expr.name}` is read from one or from all"
+            raise fail("A110", what, expr.name_span,
+                       help=f"`{shown}[-1].{expr.name}`, or the list of all: `{shown}[:].{expr.name}`")
         known = [name for name in base.labels if name]
         if base.key:
             known += [key[len(base.key) + 1 :] for key in self.work.parameters if _under(key, base.key)]
@@ -170,12 +180,21 @@ class Evaluator(Operators):
         raise fail("A110", f"nothing{what} is called `{expr.name}`", expr.name_span,
                    notes=notes, help=offer(expr.name, known, "there are"))
 
+    def _of_each(self, items: tuple[Any, ...], expr: s.Attr, frame: Frame) -> Any:
+        """`blocks[:].norm`: the list of what each item has under the name."""
+        found: list[Any] = []
+        for item in items:
+            if not isinstance(item, Bundle):
+                raise fail("A110", f"{describe(item)} has no `.{expr.name}`", expr.name_span)
+            found.append(self._member(item, expr, frame))
+        return POISON if any(isinstance(x, Poison) for x in found) else tuple(found)
+
     def _item(self, expr: s.Item, frame: Frame) -> Any:
         base = self.value(expr.base, frame)
         if isinstance(base, Poison):
             return POISON
-        if isinstance(base, ParamValue):
-            raise later("a slice of a weight", expr.span)
+        if self.is_table(base):
+            return self._rows(base, expr, frame)
         if isinstance(expr.index, s.Slice):
             return self._slice(base, expr.index, frame)
         found = self.value(expr.index, frame)
@@ -193,8 +212,38 @@ class Evaluator(Operators):
                            notes=self.trail(frame), help=_ranges(expr.base.span.text, base.items))
             return base.items[place]
         if isinstance(base, Bundle) and len(base.outs) > 1:
-            return Bundle((self._at(base.outs, index, expr.index.span),))
+            return unlisted(Bundle((self._at(base.outs, index, expr.index.span),)))
         raise fail("A309", f"{describe(base)} has no parts to choose from", expr.base.span)
+
+    def is_table(self, value: Any) -> bool:
+        """Whether `w[0:64]` cuts its first axis: a weight, or what is made of weights and has no batch."""
+        if isinstance(value, ParamValue):
+            return True
+        if not isinstance(value, Bundle) or len(value.outs) != 1 or value.items is not None:
+            return False
+        first = value.first
+        if not isinstance(first, Out) or not first.type.rank:
+            return False
+        return self.work.nodes[first.edge.node].op == "learned" or Role.BATCH not in first.type.roles
+
+    def _rows(self, base: Any, expr: s.Item, frame: Frame) -> Any:
+        """`w[a:b]`, and `w[i]` without the axis: a node."""
+        index = expr.index
+        ends = {"start": index.start, "stop": index.stop} if isinstance(index, s.Slice) else {"start": index}
+        settings: list[Setting] = []
+        for name, end in ends.items():
+            if end is None:
+                continue
+            found = self.value(end, frame)
+            if isinstance(found, Poison):
+                return POISON
+            number = whole(found)
+            if number is None:
+                raise fail("A309", f"a weight is cut at whole numbers; here is {describe(found)}", end.span)
+            settings.append(Setting(name, number, end.span, end.span))
+        if not isinstance(index, s.Slice):
+            settings.append(Setting("drop", True, index.span, index.span))
+        return self.primitive("slice", [base], tuple(settings), frame, expr.span)
 
     def _at(self, items: tuple[Any, ...], index: int, span: Span) -> Any:
         if not -len(items) <= index < len(items):
@@ -204,7 +253,7 @@ class Evaluator(Operators):
 
     def _slice(self, base: Any, index: s.Slice, frame: Frame) -> Any:
         if isinstance(base, Bundle) and base.items is not None:
-            raise later("a list of tensors", index.span)
+            base = tuple(base.items[i] for i in sorted(base.items))
         if not isinstance(base, tuple) or isinstance(base, Size):
             raise fail("A309", f"{describe(base)} cannot be cut with `:`", index.span)
         ends: list[int | None] = []
@@ -222,14 +271,32 @@ class Evaluator(Operators):
         if self.is_function(expr, frame):
             assert isinstance(expr.func, s.Name)
             return self._function(expr.func.name, expr, frame)
-        if isinstance(expr.func, s.Name) and expr.func.name in PATTERNS:
-            if expr.args:
-                raise later(f"settings of the pattern `{expr.func.name}`", expr.span)
-            return PATTERNS[expr.func.name]
+        if isinstance(expr.func, s.Name) and not isinstance(self.bound(expr.func.name, frame), OpValue):
+            maker = maker_of(expr.func.name, expr.func.span, frame)
+            if maker is not None:
+                return self._pattern(maker, expr, expr.args, frame)
         found = self.op(expr.func, frame)
         if found is None:
             raise self.unknown_op(expr.func, frame)
         return self.with_settings(found, expr, frame)
+
+    def _pattern(self, maker: Maker, expr: s.Expr, args: Sequence[s.Arg], frame: Frame) -> Any:
+        """`window(7, shift=3)`: an attention pattern or mechanism. Its settings are known now."""
+        values = [self._settled(self.value(arg.value, frame), arg, frame) for arg in args]
+        if any(isinstance(x, Poison) for x in values):
+            return POISON
+        self.work.step(expr.span)
+        return made(maker, expr, args, values, self.trail(frame))
+
+    def _settled(self, value: Any, arg: s.Arg, frame: Frame) -> Any:
+        """A size that is known to be a number is that number."""
+        if not isinstance(value, Poly):
+            return value
+        settled = frame.body.facts.simplify(value)
+        if isinstance(settled, int):
+            return settled
+        raise fail("A205", f"a setting of a pattern is a number; here is {describe(value)}", arg.value.span,
+                   notes=self.trail(frame), help="pin the size in the network's input, as in `image: B 3 H=224 W=224`")
 
     def is_function(self, expr: s.Expr, frame: Frame) -> bool:
         """Whether this is a function of numbers: `max(a, b)`. `abs()` without arguments is the op."""
@@ -346,7 +413,7 @@ class Evaluator(Operators):
             if definition is None:
                 raise Silent
             if isinstance(definition.node, s.Pattern):
-                raise later("a pattern of one's own", expr.span)
+                return None
             return OpValue(definition, (), expr.span)
         if expr.name in RECORDS:
             return OpValue(RECORDS[expr.name], (), expr.span)
@@ -365,11 +432,22 @@ class Evaluator(Operators):
         if value is not None:
             return fail("A102", f"`{name}` is {describe(value)}, not an op", expr.span, notes=self.trail(frame),
                         help="right of `->` and before `(` stands an op: `x -> relu`")
-        if isinstance(expr, s.Name) and name in PATTERNS:
-            return fail("A102", f"`{name}` is an attention pattern, not an op", expr.span,
-                        help=f"`q, k, v -> attend(heads, over={name})`")
+        maker = maker_of(name, expr.span, frame) if isinstance(expr, s.Name) else None
+        if maker is not None:
+            constructor = maker if isinstance(maker, Constructor) else maker.constructor
+            what = "an attention mechanism" if constructor.why else "an attention pattern"
+            shown = name if constructor.bare else f"{name}(...)"
+            return fail("A102", f"`{name}` is {what}, not an op", expr.span,
+                        help=f"`q, k, v -> attend(heads, over={shown})`")
         return fail("A102", f"there is no op `{name}`", expr.span, notes=self.trail(frame),
                     help=offer(name, ops, "ops"))
+
+
+def unlisted(value: Any) -> Any:
+    """A node whose one result is a list is that list."""
+    if isinstance(value, Bundle) and len(value.outs) == 1 and value.inner is None and isinstance(value.first, tuple):
+        return tuple(x if isinstance(x, Poison) else unlisted(Bundle((x,))) for x in value.first)
+    return value
 
 
 def no_pass(span: Span) -> ArchError:

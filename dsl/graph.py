@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ogive.dsl.conditions import Condition
 from ogive.dsl.dims import Dim, evaluate
@@ -13,8 +13,11 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.ops.record import Primitive, Weight
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor
+from ogive.dsl.when import ALWAYS, When
 
-__all__ = ["Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind"]
+__all__ = [
+    "Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind", "Returned", "edges_of",
+]
 
 RegionKind = Literal["network", "block", "scope", "residual", "gate", "append", "repeat", "iteration"]
 
@@ -25,6 +28,19 @@ class Edge:
 
     node: str
     result: int = 0
+
+
+Returned: TypeAlias = "Edge | tuple[Returned, ...]"
+"""A result of a network: an edge, or a list of them."""
+
+
+def edges_of(value: Returned) -> Iterator[Edge]:
+    """The edges of a result, in order."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from edges_of(item)
+    else:
+        yield value
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +118,43 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A condition on the input sizes that the file assumes: checked in front of the graph, once per call."""
+    """A condition on the input sizes that the file assumes: checked in front of the graph, once per call.
+
+    `when` says which calls it is for.
+    """
 
     condition: Condition
     text: str
     span: Span
+    when: When = ALWAYS
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
     """The nodes of one network in the order they run, its regions, parameters and guards.
 
-    `nodes` is ordered by execution; `inputs` are ids of input nodes, `outputs` (name, edge) pairs; `results` maps a key
-    path (`blocks.3`, `head`) to the edge that path stands for, the last run where there are several. `digraph.py` has
-    it as a networkx graph, for algorithms.
+    `nodes` is ordered by execution; `inputs` are ids of input nodes, `returns` the results by name, lists among them;
+    `results` maps a key path (`blocks.3`, `head`) to the edge that path stands for, the last run where there are
+    several. `digraph.py` has it as a networkx graph, for algorithms.
     """
 
     name: str
     nodes: Mapping[str, Node]
     inputs: tuple[str, ...]
-    outputs: tuple[tuple[str, Edge], ...]
+    returns: tuple[tuple[str, Returned], ...]
     regions: tuple[Region, ...]
     parameters: Mapping[str, Parameter]
     guards: tuple[Guard, ...]
     results: Mapping[str, Edge]
     free: Mapping[str, tuple[str, int]]
     """Each free symbol and where a call shows its size: (input node, axis)."""
+    elsewhere: Mapping[str, Node] = field(default_factory=dict)
+    """Nodes that own parameters and run in other kinds of calls only."""
+
+    @cached_property
+    def outputs(self) -> tuple[tuple[str, Edge], ...]:
+        """The results one by one, (name, edge); the items of a list are `maps[0]`, `maps[1]`."""
+        return tuple(pair for name, value in self.returns for pair in _named(name, value))
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -137,6 +164,10 @@ class Graph:
 
     def tensor(self, edge: Edge) -> Tensor:
         return self.nodes[edge.node].outputs[edge.result]
+
+    def owner(self, parameter: Parameter) -> Node:
+        """The node that declares a parameter."""
+        return self.nodes.get(parameter.node) or self.elsewhere[parameter.node]
 
     def region_chain(self, node: Node) -> list[Region]:
         """The regions around a node, outermost first."""
@@ -184,6 +215,14 @@ class Graph:
             ],
             "outputs": [[name, edge.node, edge.result] for name, edge in self.outputs],
         }
+
+
+def _named(name: str, value: Returned) -> Iterator[tuple[str, Edge]]:
+    if isinstance(value, tuple):
+        for i, item in enumerate(value):
+            yield from _named(f"{name}[{i}]", item)
+    else:
+        yield name, value
 
 
 def _result(name: str, edge: Edge) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES", "GUARDS",
-    "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES",
-    "REGION_DEPTH", "REREAD", "STEPS", "STRING_LENGTH", "TOKENS",
+    "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES",
+    "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "LIST",
+    "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "NODE_STEPS", "REGION_DEPTH", "REREAD", "STEPS", "STRING_LENGTH",
+    "TOKENS", "TRIED", "TRIES",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file, comments and all
@@ -28,8 +29,11 @@ CALLS: Final = 10_000                # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
 GUARDS: Final = 1_000                # conditions on the input's sizes
+FLAGS: Final = 4                     # what calls decide: `training`, optional inputs; a graph for each way
 TRIES: Final = 200                   # numbers tried in place of one `?`
 TRIED: Final = 65_536                # the largest of them
-STEPS: Final = 500_000               # lines run, iterations begun and list items made while one network is built
+STEPS: Final = 200_000               # lines run, iterations begun and list items made while one network is built
+FILE_STEPS: Final = 1_000_000        # the same for all networks and presets of a file together
+NODE_STEPS: Final = 10               # what a node counts for there
 LIST: Final = 4_096                  # items of one list, those of inner lists counted
 DIAGNOSTICS: Final = 100             # shown per run

@@ -9,13 +9,14 @@ from typing import Any, Final
 from ogive.dsl import syntax as s
 from ogive.dsl.apply import Naming
 from ogive.dsl.diagnostics import Label, fail
-from ogive.dsl.evaluate import PATTERNS
 from ogive.dsl.later import later
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Kind
-from ogive.dsl.runs import Runs
+from ogive.dsl.pattern_values import maker_of
+from ogive.dsl.runs import Runs, has_inputs
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Silent, describe, whole
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Result, Silent, describe, flat, whole
+from ogive.dsl.when import Partial
 from ogive.dsl.work import Frame
 
 __all__ = ["Lines"]
@@ -50,9 +51,10 @@ class Lines(Runs):
         """Hold a line's result against its annotation, all parts of it where it has several."""
         if self._is_quiet(line) and any(isinstance(d, s.NameDim) and d.name == "head" for d in shape.dims):
             raise later("roles of a learned tensor", shape.span)
-        for out in value.outs if value.parts else value.outs[:1]:
-            if isinstance(out, Out):
-                self.promise(shape, out, frame)
+        for result in value.outs if value.parts else value.outs[:1]:
+            for out in flat(result):
+                if isinstance(out, Out):
+                    self.promise(shape, out, frame)
 
     def _is_quiet(self, line: s.Line) -> bool:
         func = line.flow.func if isinstance(line.flow, s.Call) else line.flow
@@ -157,8 +159,7 @@ class Lines(Runs):
         """The op of a line; None where it is an expression."""
         called = isinstance(line.flow, s.Call)
         if line.sources is None and called:
-            pattern = isinstance(func, s.Name) and func.name in PATTERNS
-            if pattern or self.is_function(line.flow, frame):
+            if self._is_pattern(func, frame) or self.is_function(line.flow, frame):
                 return None
         if not called and line.sources is None and not isinstance(func, s.Name | s.Attr):
             return None
@@ -168,6 +169,11 @@ class Lines(Runs):
         if op is not None and not called and line.sources is None and isinstance(func, s.Name):
             self._refuse_ambiguity(func, frame)
         return op
+
+    def _is_pattern(self, func: s.Expr, frame: Frame) -> bool:
+        if not isinstance(func, s.Name) or isinstance(self.bound(func.name, frame), OpValue):
+            return False
+        return maker_of(func.name, func.span, frame) is not None
 
     def _refuse_ambiguity(self, name: s.Name, frame: Frame) -> None:
         entry = frame.names.find(name.name)
@@ -181,23 +187,26 @@ class Lines(Runs):
             help=f"`_ -> {name.name}` is the op; another name for the {entry.kind} would be clearer",
         )
 
-    def _inputs(self, line: s.Line, op: OpValue, frame: Frame) -> list[Out | Poison]:
+    def _inputs(self, line: s.Line, op: OpValue, frame: Frame) -> Sequence[Result | Partial]:
         if line.sources is not None:
-            values = [self.value(x, frame) for x in line.sources]
-            return self.tensors(values, line.sources[0].span.to(line.sources[-1].span))
+            values = [self.operand(x, frame) for x in line.sources]
+            if isinstance(op.target, Definition) and any(isinstance(x, Partial) for x in values):
+                span = line.flow.span
+                return [y for x in values for y in ([x] if isinstance(x, Partial) else self.sources([x], span))]
+            return self.sources(values, line.sources[0].span.to(line.sources[-1].span))
         if self._takes_nothing(op):
             return []
         if frame.flow is None:
             raise fail("A119", f"nothing flows into `{op.name}` here", line.flow.span,
                        help=f"name its data: `x -> {line.flow.span.text}`")
-        return self.tensors([frame.flow], line.flow.span)
+        return self.sources([frame.flow], line.flow.span)
 
     def _takes_nothing(self, op: OpValue) -> bool:
         if isinstance(op.target, type):
             return op.target.inputs == ()
         definition, _, _ = self.definition_of(op)
         assert isinstance(definition.node, s.Network | s.Block)
-        return not any(isinstance(x, s.Input) for x in definition.node.body)
+        return not has_inputs(definition.node)
 
     # ------------------------------------------------------------------------------------ keys
     def _naming(self, line: s.Line, op: OpValue, frame: Frame) -> Naming:

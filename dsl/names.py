@@ -12,7 +12,7 @@ from ogive.dsl.source import Span
 
 __all__ = ["MODULE_MEMBERS", "RESERVED", "Entry", "Keys", "Kind", "Names", "check_key"]
 
-Kind = Literal["input", "node", "constant", "parameter", "size", "index", "shared"]
+Kind = Literal["input", "node", "constant", "parameter", "size", "index", "carried", "shared"]
 
 RESERVED: Final = frozenset([
     "input", "return", "assert", "presets", "expect", "shared", "repeat", "if", "elif", "else", "scan", "next", "emit",

@@ -11,9 +11,10 @@ from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.dims import Poly
 from ogive.dsl.later import later
 from ogive.dsl.numbers import binary, is_number, negative
-from ogive.dsl.patterns import Pattern
+from ogive.dsl.pattern_values import complemented, is_over, joined
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Setting, describe, whole
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, Setting, describe, whole
+from ogive.dsl.when import ALWAYS, NEVER, TRAINING, Partial, When, flag
 from ogive.dsl.work import Frame, Work
 
 __all__ = ["Operators", "is_tensor"]
@@ -22,7 +23,7 @@ ARITHMETIC: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow"
 
 
 def is_tensor(value: Any) -> bool:
-    return isinstance(value, (Bundle, Out))
+    return isinstance(value, (Bundle, Out, ParamValue))
 
 
 class Operators(ABC):
@@ -34,6 +35,10 @@ class Operators(ABC):
     @abstractmethod
     def value(self, expr: s.Expr, frame: Frame) -> Any:
         """What an expression stands for (`evaluate.py`)."""
+
+    @abstractmethod
+    def operand(self, expr: s.Expr, frame: Frame) -> Any:
+        """The value of an expression where data is meant (`apply.py`)."""
 
     @abstractmethod
     def primitive(
@@ -53,13 +58,15 @@ class Operators(ABC):
     # ------------------------------------------------------------------------------------ arithmetic
     def unary(self, expr: s.Unary, frame: Frame) -> Any:
         if expr.op == "not":
-            truth = self.truth(expr.value, frame)
-            return truth if isinstance(truth, Poison) else not truth
+            return self.condition_value(self.test(expr, frame))
         value = self.value(expr.value, frame)
         if isinstance(value, Poison):
             return POISON
-        if expr.op == "~" or isinstance(value, Pattern):
-            raise later("the complement of a pattern", expr.span)
+        if expr.op == "~":
+            return complemented(expr, value)
+        if is_over(value):
+            raise fail("A309", f"`{expr.op}` takes a number; here is {describe(value)}", expr.span,
+                       help="`~` is all pairs that are not in a pattern")
         if is_tensor(value):
             return self.primitive("neg", [value], (), frame, expr.span)
         if isinstance(value, OpValue):
@@ -69,14 +76,14 @@ class Operators(ABC):
     def binary(self, expr: s.Binary, frame: Frame) -> Any:
         if expr.op in ("and", "or"):
             return self._logic(expr, frame)
-        left, right = self.value(expr.left, frame), self.value(expr.right, frame)
+        left, right = self.operand(expr.left, frame), self.operand(expr.right, frame)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if is_number(left) and is_number(right) and expr.op not in ("|", "&"):
             return binary(expr.op, left, right, expr.span)
+        if is_over(left) or is_over(right):
+            return joined(expr, left, right)
         for value, side in ((left, expr.left), (right, expr.right)):
-            if isinstance(value, Pattern):
-                raise later("joining attention patterns", expr.span)
             if isinstance(value, OpValue):
                 raise _no_number(expr.op, value, side.span)
         if expr.op in ("|", "&"):
@@ -106,21 +113,83 @@ class Operators(ABC):
         return self.primitive(op, [tensor], tuple(settings), frame, expr.span)
 
     # ------------------------------------------------------------------------------------ truth
-    def _logic(self, expr: s.Binary, frame: Frame) -> bool | Poison:
-        left = self.truth(expr.left, frame)
-        if isinstance(left, Poison) or left == (expr.op == "or"):
-            return left
-        return self.truth(expr.right, frame)
+    def _logic(self, expr: s.Binary, frame: Frame) -> Any:
+        """`a and b`, `a or b`: a condition; or `x or y`, the optional input when it is given, else `y`."""
+        if expr.op == "or":
+            left = self.value(expr.left, frame)
+            if isinstance(left, Partial | Poison) or is_tensor(left):
+                return self.instead(left, expr, frame)
+        return self.condition_value(self.test(expr, frame))
 
-    def truth(self, expr: s.Expr, frame: Frame) -> bool | Poison:
-        """A condition that is decided while building."""
+    @abstractmethod
+    def instead(self, left: Any, expr: s.Binary, frame: Frame) -> Any:
+        """`x or y` on tensors (`either.py`)."""
+
+    def condition_value(self, truth: When | Poison) -> Any:
+        """A condition as a value: True or False where it is decided."""
+        if isinstance(truth, Poison):
+            return POISON
+        return True if truth.always else False if truth.never else truth
+
+    def test(self, expr: s.Expr, frame: Frame) -> When | Poison:
+        """A condition: decided while building (ALWAYS, NEVER), or by each call (`training`, an optional input)."""
+        if isinstance(expr, s.Unary) and expr.op == "not":
+            truth = self.test(expr.value, frame)
+            return truth if isinstance(truth, Poison) else ~truth
+        if isinstance(expr, s.Binary) and expr.op in ("and", "or"):
+            left = self.test(expr.left, frame)
+            if isinstance(left, Poison) or left == (ALWAYS if expr.op == "or" else NEVER):
+                return left
+            right = self.test(expr.right, frame)
+            if isinstance(right, Poison):
+                return right
+            return left & right if expr.op == "and" else left | right
+        given = self._given_here(expr, frame)
+        if given is not None:
+            return given
         value = self.value(expr, frame)
-        if isinstance(value, Poison | bool):
+        if isinstance(value, Poison | When):
             return value
+        if isinstance(value, bool):
+            return ALWAYS if value else NEVER
         if is_tensor(value):
-            raise later("a condition on a tensor", expr.span)
+            raise fail(
+                "A309", f"{describe(value)} is data, and a condition is decided before there is any", expr.span,
+                notes=self.trail(frame),
+                help="`cond, a, b -> where` chooses element by element; an input that a call may leave away is "
+                     "`name?: ...`, and `if name:` asks for it",
+            )
         raise fail("A309", f"a condition is True or False; here is {describe(value)}", expr.span,
                    help=f"compare it: `{expr.span.text} > 0`" if is_number(value) else "compare it with `==`")
+
+    def _given_here(self, expr: s.Expr, frame: Frame) -> When | None:
+        """`training`, or the name of an optional input: what a call decides."""
+        if not isinstance(expr, s.Name):
+            return None
+        if expr.name == TRAINING:
+            self.work.ask(TRAINING, expr.span)
+            return flag(TRAINING).given(self.work.when)
+        entry = frame.names.find(expr.name)
+        if entry is None or not isinstance(entry.value, Partial):
+            return None
+        for name in entry.value.when.flags:
+            self.work.ask(name, expr.span)
+        return entry.value.when.given(self.work.when)
+
+    def truth(self, expr: s.Expr, frame: Frame) -> bool | Poison:
+        """A condition that is decided while building.
+
+        Raises:
+            ArchError: A143 each call decides it.
+        """
+        truth = self.test(expr, frame)
+        if isinstance(truth, Poison):
+            return truth
+        if truth.always or truth.never:
+            return truth.always
+        raise fail("A143", f"`{expr.span.text}` is decided by each call, and is asked for while building", expr.span,
+                   notes=self.trail(frame),
+                   help=f"`if {expr.span.text}:` with lines of its own on each side; both sides are built")
 
     def decided(self, expr: s.Compare, frame: Frame) -> bool | Poison:
         """A comparison that must come out now."""

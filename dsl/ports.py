@@ -9,7 +9,6 @@ from ogive.dsl import syntax as s
 from ogive.dsl.annotate import DTYPES, Annotator, Broken, Unbound
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.dims import Dim, symbol
-from ogive.dsl.later import later
 from ogive.dsl.types import Axis, DType, Role, Segment, Tensor
 from ogive.dsl.work import Frame
 
@@ -25,13 +24,6 @@ ROLES: Final = {
 
 class Ports(Annotator):
     """Inputs."""
-
-    def refuse_port(self, port: s.Port) -> None:
-        """What a port may become in a later version."""
-        if port.optional:
-            raise later("an optional input", port.span)
-        if port.is_list:
-            raise later("a list of tensors as input", port.span)
 
     def port(self, port: s.Port, node: str, roles: dict[str, Role], frame: Frame) -> Tensor:
         """The type of a network's input; each new letter is a free size.

@@ -6,9 +6,9 @@ from typing import Any
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.containers import Containers
+from ogive.dsl.carried import Loop
 from ogive.dsl.diagnostics import Label, fail
-from ogive.dsl.later import later
+from ogive.dsl.either import Eithers
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.ops.record import Size
 from ogive.dsl.values import POISON, Bundle, Poison, Silent, describe, whole
@@ -17,12 +17,10 @@ from ogive.dsl.work import Frame
 __all__ = ["Repeats"]
 
 
-class Repeats(Containers):
-    """`repeat n`, `repeat list as t, c`, `repeat n as blocks[i]`."""
+class Repeats(Eithers):
+    """`repeat n`, `repeat list as t, c`, `repeat n as blocks[i]`, `repeat n with y = start`."""
 
     def repeat(self, st: s.Repeat, frame: Frame) -> None:
-        if st.carries:
-            raise later("carried values (`repeat ... with`)", st.span)
         count, items = self._times(st, frame)
         index = st.index
         flow = self.start(st.sources, st, frame)
@@ -31,14 +29,19 @@ class Repeats(Containers):
         region = self.work.open_region(
             frame.region, "repeat", base or "", "" if base is None else frame.keys.under(base), "", st.span, count=count
         )
+        loop = self.loop("repeat", st.carries, frame)
         done: dict[int, Bundle] = {}
         for i in range(count):
-            flow = self._iteration(st, i, items, base, region, flow, done, frame)
+            flow = self._iteration(st, i, items, base, region, flow, done, loop, frame)
+            loop.turn()
+        if count:
+            self.unchanged(loop, frame)
         if base is not None and scope is not None:
             self._bind(scope, outer, done, flow, frame)
             if done:
                 self.result(frame.keys.under(base), done[count - 1])
-        frame.flow = flow
+        carried = self.after_loop(loop, frame)
+        frame.flow = flow if carried is None else carried
 
     def _times(self, st: s.Repeat, frame: Frame) -> tuple[int, tuple[Any, ...] | None]:
         value = self.value(st.count, frame)
@@ -47,12 +50,12 @@ class Repeats(Containers):
         if isinstance(value, tuple) and not isinstance(value, Size):
             return len(value), value
         count = whole(value)
-        if isinstance(value, Bundle) and value.items is not None:
-            raise later("repeating over a list of tensors", st.count.span)
         if count is None or count < 0:
             raise fail("A310", f"`repeat` takes a whole number or a list; here is {describe(value)}", st.count.span,
                        notes=self.trail(frame),
-                       help="`//` divides whole numbers" if isinstance(value, float) else None)
+                       help="`//` divides whole numbers" if isinstance(value, float)
+                       else f"the list of its elements: `{st.count.span.text}[:]`"
+                       if isinstance(value, Bundle) and value.items is not None else None)
         if count > limits.NODES:
             raise fail("A511", f"`repeat {count}` runs more than {limits.NODES:,} times", st.count.span)
         return count, None
@@ -77,7 +80,7 @@ class Repeats(Containers):
 
     def _iteration(
         self, st: s.Repeat, i: int, items: tuple[Any, ...] | None, base: str | None, region: int,
-        flow: Bundle | Poison | None, done: dict[int, Bundle], frame: Frame,
+        flow: Bundle | Poison | None, done: dict[int, Bundle], loop: Loop, frame: Frame,
     ) -> Bundle | Poison | None:
         self.work.step(st.span)
         names = Names(frame.names)
@@ -90,6 +93,8 @@ class Repeats(Containers):
         inside = self.work.open_region(region, "iteration", "" if base is None else str(i), path, "", st.span, index=i)
         inner = frame.inner(names, keys, inside)
         inner.flow = flow
+        inner.loop = loop
+        self.begin_iteration(loop, names)
         if st.index is not None:
             self._bind_index(st.index, i, items, names)
         before = len(self.work.parameters)
@@ -130,7 +135,7 @@ class Repeats(Containers):
         """A repeat that adds no key opens no scope: what it named stays readable after it, the last time's value."""
         own = set(index.names) if index else set()
         for name, entry in names.table.items():
-            if name in own or entry.kind in ("size", "index"):
+            if name in own or entry.kind in ("size", "index", "carried"):
                 continue
             frame.names.hand_out(name, entry)
 

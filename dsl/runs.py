@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.apply import Naming, poisoned
 from ogive.dsl.diagnostics import ArchError, Label, fail
+from ogive.dsl.evaluate import unlisted
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.params import Parametrised
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Run, Silent
-from ogive.dsl.work import Body, Frame
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Result, Run, Silent, flat
+from ogive.dsl.when import ALWAYS, NEVER, Partial, When
+from ogive.dsl.work import Body, Frame, Runaway
 
-__all__ = ["Runs", "split_at_input"]
+__all__ = ["Runs", "has_inputs", "split_at_input"]
 
 
 class Runs(Parametrised):
@@ -27,7 +30,7 @@ class Runs(Parametrised):
         """Run statements in order (`body.py`)."""
 
     def run(
-        self, op: OpValue, inputs: list[Out | Poison], naming: Naming, frame: Frame, line: s.Line
+        self, op: OpValue, inputs: Sequence[Result | Partial], naming: Naming, frame: Frame, line: s.Line
     ) -> Bundle | Poison:
         """Run a block: its body, with its ports bound to `inputs`."""
         definition, settings, preset = self.definition_of(op)
@@ -50,20 +53,23 @@ class Runs(Parametrised):
         if naming.key is not None and shared is None:
             self.work.open_scope(path, line.span, frame.body.shared is not None)
         if shared is not None:
-            self.begin(shared, Run(span, tuple(x.type for x in inputs if isinstance(x, Out))))
+            self.begin(shared, Run(span, tuple(x.type for r in inputs for x in flat(r) if isinstance(x, Out))))
         inner = Frame(body, Names(), Keys(path + "." if path else ""), region)
-        before = len(self.work.parameters)
+        before, when = len(self.work.parameters), self.work.when
         try:
             self.bind_params(definition, settings, preset, inner, span)
             head, rest = split_at_input(node)
             self.suite(head, inner)
             self._ports(node, inputs, inner, span)
             self.suite(rest, inner)
+            result = self._result(node, inner, line)
         except Silent:
             return POISON
+        finally:
+            self.work.when = when
         if claims and len(self.work.parameters) > before:
             self.claim(frame, span, f"`{node.name}` has weights")
-        value = self._outcome(node, inner, path, label or node.name)
+        value = self._outcome(result, node, inner, path, label or node.name)
         if shared is not None and isinstance(value, Bundle):
             self.finish(shared, value)
         return value
@@ -79,7 +85,7 @@ class Runs(Parametrised):
         if len(frame.body.chain) > limits.CALL_DEPTH:
             raise fail("A512", f"blocks stand more than {limits.CALL_DEPTH} deep here", span)
         if self.work.calls > limits.CALLS:
-            raise fail("A512", f"more than {limits.CALLS:,} blocks run here", span)
+            raise Runaway(fail("A512", f"more than {limits.CALLS:,} blocks run here", span))
 
     def _path(self, op: OpValue, naming: Naming, frame: Frame, name: str) -> tuple[str, bool]:
         """The key path of a run, and whether it takes the iteration's own key if it has weights."""
@@ -107,12 +113,33 @@ class Runs(Parametrised):
         steps.reverse()
         return (*steps, *([label] if label and label != name else []), name)
 
-    def _outcome(self, node: s.Network | s.Block, inner: Frame, path: str, title: str) -> Bundle | Poison:
+    def _result(self, node: s.Network | s.Block, inner: Frame, line: s.Line) -> Bundle | Poison | None:
+        """What the body came to: its `return`, or the flow after its last line; joined where calls choose."""
         result = inner.body.returned or inner.flow
+        if not inner.body.pending or not isinstance(result, Bundle):
+            return result
+        returns = [*inner.body.pending, (ALWAYS, result)]
+        first = returns[0][1]
+        for _, other in returns[1:]:
+            if len(other.outs) != len(first.outs) or other.labels != first.labels:
+                raise fail(
+                    "A145", f"`{node.name}` returns {_results(first)} or {_results(other)}, as the call decides",
+                    node.name_span, labels=[Label(line.flow.span, "run here")],
+                    help="only the network that is called itself may return another number of results",
+                )
+        return self.joined(returns, f"the result of `{node.name}`", line.flow.span, inner)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def joined(self, pairs: Sequence[tuple[When, Any]], what: str, span: Span, frame: Frame) -> Any:
+        """One value for several sides (`either.py`)."""
+
+    def _outcome(
+        self, result: Bundle | Poison | None, node: s.Network | s.Block, inner: Frame, path: str, title: str
+    ) -> Bundle | Poison:
         if result is None:
             raise fail("A120", f"`{node.name}` has no result", node.name_span,
                        help="its last line, or `return`, is its result")
-        if isinstance(result, Poison) or any(isinstance(x, Poison) for x in result.outs):
+        if isinstance(result, Poison) or any(isinstance(x, Poison) for r in result.outs for x in flat(r)):
             return POISON
         parts = result.parts and inner.body.returned is None
         made = Bundle(result.outs, result.labels, parts, inner.names, title=title)
@@ -125,32 +152,103 @@ class Runs(Parametrised):
             self.work.results[path] = value.first.edge
 
     # ------------------------------------------------------------------------------------ ports
-    def _ports(self, node: s.Network | s.Block, inputs: list[Out | Poison], frame: Frame, span: Span) -> None:
-        ports = [p for x in node.body if isinstance(x, s.Input) for p in x.ports]
-        for port in ports:
-            self.refuse_port(port)
-        if len(ports) != len(inputs):
+    def _ports(
+        self, node: s.Network | s.Block, inputs: Sequence[Result | Partial], frame: Frame, span: Span
+    ) -> None:
+        ports = self.open_ports(node, frame)
+        needed = sum(not port.optional for port in ports)
+        if not needed <= len(inputs) <= len(ports):
             raise self._count(node, ports, inputs, frame, span)
-        for port, value in zip(ports, inputs, strict=True):
-            assert isinstance(value, Out)
-            frame.names.bind(port.name, Bundle((value,), title=port.name), port.name_span, "input")
-            self._fit(port, value, frame, span)
-        if ports:
-            frame.flow = frame.names.table[ports[0].name].value
+        for port in ports[len(inputs) :]:
+            frame.names.bind(port.name, Partial(None, NEVER, port.name, port.name_span, True), port.name_span, "input")
+        for port, given in zip(ports, inputs, strict=False):
+            value = self._given_to(port, given, frame, span)
+            bundle = Bundle((value,), title=port.name)
+            bound = unlisted(bundle)
+            if port.optional:
+                when = given.when if isinstance(given, Partial) else ALWAYS
+                bound = Partial(bound, when, port.name, port.name_span, True)
+            frame.names.bind(port.name, bound, port.name_span, "input")
+            if frame.flow is None:
+                frame.flow = bundle
+            if port.is_list:
+                self._fit_each(port, value, frame, span)
+            else:
+                self._fit(port, value, frame, span)
+
+    def open_ports(self, node: s.Network | s.Block, frame: Frame) -> list[s.Port]:
+        """The inputs that a run has: those under an `if` on parameters when it holds.
+
+        Raises:
+            ArchError: A116 an input that must be given stands after one that a call may leave away.
+        """
+        ports: list[s.Port] = []
+        todo = [x for x in node.body if isinstance(x, s.Input) or _of_inputs(x)]
+        while todo:
+            st = todo.pop(0)
+            if isinstance(st, s.Input):
+                ports += st.ports
+            elif isinstance(st, s.If):
+                for test, body in st.branches:
+                    truth = True if test is None else self.truth(test, frame)
+                    if isinstance(truth, Poison):
+                        raise Silent
+                    if truth:
+                        todo[:0] = body
+                        break
+        maybe = next((port for port in ports if port.optional), None)
+        for port in ports[ports.index(maybe) :] if maybe else ():
+            if not port.optional and maybe is not None:
+                raise fail("A116", f"`{port.name}` must be given, and stands after `{maybe.name}`, which need not",
+                           port.span, labels=[Label(maybe.span, "may be left away")],
+                           help="inputs that a call may leave away stand last")
+        return ports
+
+    def _given_to(self, port: s.Port, given: Result | Partial, frame: Frame, span: Span) -> Result:
+        """The tensor that a port is given; one that not every call has goes to an optional port alone."""
+        if not isinstance(given, Partial):
+            return given
+        if not port.optional or given.value is None:
+            raise self.missing(given, span)
+        return self.sources([given.value], span)[0]
 
     def _count(
-        self, node: s.Network | s.Block, ports: list[s.Port], inputs: list[Out | Poison], frame: Frame, span: Span
+        self, node: s.Network | s.Block, ports: list[s.Port], inputs: Sequence[Result | Partial], frame: Frame,
+        span: Span,
     ) -> ArchError:
         names = ", ".join(p.name for p in ports)
-        takes = "no data" if not ports else f"{len(ports)} input{'s' if len(ports) > 1 else ''} ({names})"
+        fewest = sum(not p.optional for p in ports)
+        number = str(len(ports)) if fewest == len(ports) else f"{fewest} to {len(ports)}"
+        takes = "no data" if not ports else f"{number} input{'s' if len(ports) > 1 else ''} ({names})"
         return fail(
             "A207", f"`{node.name}` takes {takes}; here {'are' if len(inputs) > 1 else 'is'} {len(inputs) or 'none'}",
             span, labels=[Label(ports[0].span.to(ports[-1].span), "its inputs")] if ports else [],
-            notes=[*[f"`{x.type}`" for x in inputs if isinstance(x, Out)][:6], *self.call_trail(frame)],
+            notes=[*[_described(x) for x in inputs][:6], *self.call_trail(frame)],
             help=f"data stands left of the arrow: `{names} -> {node.name}(...)`" if ports else None,
         )
 
-    def _fit(self, port: s.Port, value: Out, frame: Frame, span: Span) -> None:
+    def _fit_each(self, port: s.Port, value: Result, frame: Frame, span: Span) -> None:
+        """A list: its annotation holds for each item. A letter that is one size in all of them is known below."""
+        if not isinstance(value, tuple):
+            raise fail("A140", f"`{port.name}` takes a list, and is given {_described(value)}", span,
+                       labels=[Label(port.span, "a list")], notes=self.call_trail(frame),
+                       help="a list stands in brackets: `[a, b] -> " + span.text.partition("(")[0].strip() + "`")
+        found: list[Names] = []
+        for item in value:
+            inner = frame.inner(names=Names(frame.names))
+            found.append(inner.names)
+            self._fit(port, item, inner, span)
+        for name, entry in found[0].table.items():
+            if all(x.table[name].value == entry.value for x in found if name in x.table):
+                frame.names.table[name] = entry
+
+    def _fit(self, port: s.Port, value: Result, frame: Frame, span: Span) -> None:
+        if isinstance(value, tuple):
+            raise fail("A140", f"`{port.name}` takes one tensor, and is given {_described(value)}", span,
+                       labels=[Label(port.span, f"a list is `{port.name}: [{port.shape.span.text}]`")],
+                       notes=self.call_trail(frame), help="take one of them: `list[0]`")
+        if isinstance(value, Poison):
+            raise Silent
         try:
             self.promise(port.shape, value, frame, "A213")
         except ArchError as error:
@@ -163,10 +261,34 @@ class Runs(Parametrised):
             ) from None
 
 
+def _results(value: Bundle) -> str:
+    names = [label for label in value.labels if label]
+    return f"{len(value.outs)} result{'s' if len(value.outs) > 1 else ''}{f' ({chr(44).join(names)})' if names else ''}"
+
+
+def _of_inputs(st: s.Stmt) -> bool:
+    """An `if` that holds nothing but inputs: it stands at the head with them."""
+    return isinstance(st, s.If) and all(
+        body and all(isinstance(x, s.Input) or _of_inputs(x) for x in body) for _, body in st.branches
+    )
+
+
+def _described(value: Result | Partial) -> str:
+    """An input in a few words."""
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}: " + ", ".join(f"`{x.type}`" for x in flat(value)[:4] if isinstance(x, Out))
+    return f"`{value.type}`" if isinstance(value, Out) else "a tensor"
+
+
+def has_inputs(node: s.Network | s.Block) -> bool:
+    """Whether a definition takes data."""
+    return any(isinstance(x, s.Input) or _of_inputs(x) for x in node.body)
+
+
 def split_at_input(node: s.Network | s.Block) -> tuple[list[s.Stmt], list[s.Stmt]]:
     """What stands above `input` (constants: a port may be pinned with them) and what stands below."""
-    places = [i for i, x in enumerate(node.body) if isinstance(x, s.Input)]
+    places = [i for i, x in enumerate(node.body) if isinstance(x, s.Input) or _of_inputs(x)]
     if not places:
         return [], list(node.body)
-    rest: list[s.Stmt] = [x for x in node.body[places[0] :] if not isinstance(x, s.Input)]
+    rest: list[s.Stmt] = [x for x in node.body[places[0] :] if not isinstance(x, s.Input) and not _of_inputs(x)]
     return list(node.body[: places[0]]), rest

@@ -6,23 +6,24 @@ Nothing here is changed once it is made; what is made for every node is no froze
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ogive.dsl.dims import Poly
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge
 from ogive.dsl.ops.record import Primitive, Size
-from ogive.dsl.patterns import Pattern
+from ogive.dsl.patterns import Mechanism, Pattern
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor
+from ogive.dsl.when import Partial, When
 
 if TYPE_CHECKING:
     from ogive.dsl.load import Definition
     from ogive.dsl.names import Names
 
 __all__ = [
-    "POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Run", "Setting",
-    "Silent", "describe", "printed", "whole",
+    "POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Result", "Run", "Setting",
+    "Silent", "describe", "flat", "is_list", "printed", "whole",
 ]
 
 
@@ -48,24 +49,30 @@ class Out:
     type: Tensor
 
 
+Result: TypeAlias = "Out | Poison | tuple[Result, ...]"
+"""What a result is: a tensor, or a list of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParamValue:
-    """A weight read by name: `wte.weight`."""
+    """A weight read by name: `wte.weight`. `region` and `path` say where it is read."""
 
     key: str
     shape: tuple[int, ...]
+    region: int = 0
+    path: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Bundle:
     """What a line, scope, block run or repeat stands for.
 
-    `outs` are its results, the first being its value; `labels` names them. `parts` says that all are meant at once
-    (`split`). `inner` are the names readable through it, `items` the iterations of `blocks[i]`, `key` the prefix of its
-    own weights.
+    `outs` are its results, lists among them, the first being its value; `labels` names them. `parts` says that all are
+    meant at once (`split`). `inner` are the names readable through it, `items` the iterations of `blocks[i]`, `key` the
+    prefix of its own weights.
     """
 
-    outs: tuple[Out | Poison, ...]
+    outs: tuple[Result, ...]
     labels: tuple[str, ...] = ()
     parts: bool = False
     inner: Names | None = None
@@ -74,7 +81,7 @@ class Bundle:
     title: str = ""
 
     @property
-    def first(self) -> Out | Poison:
+    def first(self) -> Result:
         return self.outs[0] if self.outs else POISON
 
 
@@ -140,6 +147,16 @@ class OpValue:
         return f"{base}.{self.preset}" if self.preset else base
 
 
+def is_list(value: Any) -> bool:
+    """A list of tensors: `[a, b]`, `blocks[:]`."""
+    return isinstance(value, tuple) and any(isinstance(x, (Bundle, Out, ParamValue)) or is_list(x) for x in value)
+
+
+def flat(value: Result) -> list[Out | Poison]:
+    """The tensors of a result, in order, those of lists in it as well."""
+    return [x for item in value for x in flat(item)] if isinstance(value, tuple) else [value]
+
+
 def whole(value: Any) -> int | None:
     """A whole number, `8.0` among them; None for everything else."""
     if isinstance(value, float) and value.is_integer():
@@ -159,21 +176,29 @@ def describe(value: Any) -> str:
         return f'the string "{value}"'
     if isinstance(value, Size):
         return f"the size {value}"
+    if is_list(value):
+        return f"a list of {len(value)} tensor{'s' if len(value) > 1 else ''}"
     if isinstance(value, tuple):
         return f"a list of {len(value)}"
     if isinstance(value, Poly):
         return f"the free size `{show(value)}`"
     if isinstance(value, Bundle):
         first = value.first
-        return f"the tensor `{first.type}`" if isinstance(first, Out) else "a tensor"
+        return f"the tensor `{first.type}`" if isinstance(first, Out) else describe(first) if first else "a tensor"
     if isinstance(value, Out):
         return f"the tensor `{value.type}`"
+    if isinstance(value, Partial):
+        return f"`{value.name}`, which not every call has"
+    if isinstance(value, When):
+        return f"`{value}`, which each call decides"
     if isinstance(value, ParamValue):
         return f"the weight `{value.key}`"
     if isinstance(value, OpValue):
         return f"the op `{value.name}`"
     if isinstance(value, Pattern):
         return f"the attention pattern `{value}`"
+    if isinstance(value, Mechanism):
+        return f"the attention mechanism `{value}`"
     return "something else"
 
 

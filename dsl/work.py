@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +15,13 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Guard, Node, Parameter, Region, RegionKind
 from ogive.dsl.load import Unit
+from ogive.dsl.meter import exhausted, spend
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.source import Span
-from ogive.dsl.values import Bundle, Module, Poison
+from ogive.dsl.unknown import is_unknown
+from ogive.dsl.values import POISON, Bundle, Module, Poison
+from ogive.dsl.when import ALWAYS, When
 
 __all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work"]
 
@@ -31,14 +35,23 @@ class Runaway(Exception):
 
 
 class Mistakes:
-    """What is wrong, one cause once: the same code at the same place is kept the first time only."""
+    """What is wrong, one cause once: the same code at the same place is kept the first time only.
+
+    At most `limits.DIAGNOSTICS` are kept; who finds the list `full` need not look further.
+    """
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, Any], Diagnostic] = {}
 
     def add(self, *diagnostics: Diagnostic) -> None:
         for d in diagnostics:
+            if self.full:
+                return
             self.found.setdefault((d.code, d.span or d.title), d)
+
+    @property
+    def full(self) -> bool:
+        return len(self.found) >= limits.DIAGNOSTICS
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -61,17 +74,29 @@ class Body:
     caller: tuple[str, ...] = ()
     shared: Module | None = None
     returned: Bundle | None = None
+    pending: list[tuple[When, Bundle]] = field(default_factory=list)
+    """What sides of an `if` returned that calls choose between."""
+
+
+class Carrying:
+    """A loop that carries values from one time to the next (`carried.py`)."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
 class Frame:
-    """Where a statement stands: the body, the scope of names, the place in the state_dict, the region, the flow."""
+    """Where a statement stands: the body, the scope of names, the place in the state_dict, the region, the flow.
+
+    `loop` is the loop around it.
+    """
 
     body: Body
     names: Names
     keys: Keys
     region: int
     flow: Bundle | Poison | None = None
+    loop: Carrying | None = None
 
     def inner(
         self, names: Names | None = None, keys: Keys | None = None, region: int | None = None
@@ -94,22 +119,69 @@ class Work:
     results: dict[str, Edge] = field(default_factory=dict)
     free: dict[str, tuple[str, int]] = field(default_factory=dict)
     scopes: dict[str, Span] = field(default_factory=dict)
+    when: When = ALWAYS
+    """What is so of the calls that come to the line at hand."""
+    flags: dict[str, Span] = field(default_factory=dict)
+    """What calls decide, and where it is asked for first."""
     calls: int = 0
     steps: int = 0
     cells: dict[Span, str] = field(default_factory=dict)
     """Cells of preset rows that were read, in words: `row S sets heads`."""
     taken: dict[str, int] = field(default_factory=dict)
+    made: int = 0
+    """How many sizes were given a name by `new_symbol`."""
+    answers: Mapping[Span, Dim] = field(default_factory=dict)
+    """What stands for each `?` in place of a number: the number, or a symbol while it is solved for."""
+    asked: dict[Span, None] = field(default_factory=dict)
+    """Each `?` that was met and has no answer."""
+    read: dict[Span, frozenset[str]] = field(default_factory=dict)
+    """Each `?` in a shape, with the sizes that were found there."""
+
+    def answer(self, span: Span) -> Dim | Poison:
+        """What a `?` stands for; without an answer, nothing is said about what touches it."""
+        if span in self.answers:
+            return self.answers[span]
+        self.asked[span] = None
+        return POISON
 
     def step(self, span: Span, steps: int = 1) -> None:
         """Count what is done: files are hostile, and repeats multiply.
 
         Raises:
-            ArchError: A513 it is too much.
+            Runaway: A513 this network takes too many steps, A515 the file does, or there are mistakes enough.
         """
         self.steps += steps
+        spend(steps)
         if self.steps > limits.STEPS:
             raise Runaway(fail("A513", f"building this network takes more than {limits.STEPS:,} steps", span,
                                help="repeats inside repeats multiply"))
+        if exhausted():
+            raise Runaway(fail(
+                "A515", f"the networks of this file take more than {limits.FILE_STEPS:,} steps together", span,
+                notes=[f"each preset counts, and each node counts {limits.NODE_STEPS}"],
+                help="put some of the networks or presets into a file of their own",
+            ))
+        if self.mistakes.full:
+            raise Runaway(ArchError())
+
+    def ask(self, flag: str, span: Span) -> None:
+        """A line asks what each call decides.
+
+        Raises:
+            ArchError: A516 that makes too many kinds of calls.
+        """
+        if flag not in self.flags and len(self.flags) >= limits.FLAGS:
+            raise fail("A516", f"a network is built for at most {2 ** limits.FLAGS} kinds of calls: {limits.FLAGS} "
+                       "optional inputs, `training` among them", span,
+                       labels=[Label(place, f"`{name}`") for name, place in self.flags.items()])
+        self.flags.setdefault(flag, span)
+
+    def new_symbol(self) -> str:
+        """A size that has no name in the file."""
+        self.made += 1
+        while f"n{self.made}" in self.free:
+            self.made += 1
+        return f"n{self.made}"
 
     def new_id(self, wanted: str) -> str:
         """A node id: the wanted path, numbered when it is taken."""
@@ -137,7 +209,9 @@ class Work:
 
     def add_node(self, node: Node) -> None:
         if len(self.nodes) >= limits.NODES:
-            raise fail("A511", f"the network has more than {limits.NODES:,} nodes", node.span)
+            raise Runaway(fail("A511", f"the network has more than {limits.NODES:,} nodes", node.span,
+                               help="repeats inside repeats multiply"))
+        spend(limits.NODE_STEPS)
         self.nodes[node.id] = node
 
     def open_scope(self, path: str, span: Span, shared: bool) -> None:
@@ -194,8 +268,10 @@ class Work:
     def guard(self, condition: Condition, text: str, span: Span) -> None:
         if len(self.guards) >= limits.GUARDS and condition not in self.guards:
             what = f"the network sets more than {limits.GUARDS:,} conditions on the sizes of its input"
-            raise fail("A513", what, span, help="pin the sizes in `input`, as in `H=224`")
-        self.guards.setdefault(condition, Guard(condition, text, span))
+            raise Runaway(fail("A513", what, span, help="pin the sizes in `input`, as in `H=224`"))
+        known = self.guards.get(condition)
+        when = self.when if known is None else self.when | known.when
+        self.guards[condition] = replace(known, when=when) if known else Guard(condition, text, span, when)
 
 
 class Place:
@@ -217,6 +293,14 @@ class Place:
     def is_same(self, left: Dim, right: Dim) -> bool:
         return left == right or self.frame.body.facts.equal(left, right) is True
 
+    def most(self, size: Dim, limit: Dim, what: str) -> None:
+        condition = Condition("less_equal", size, limit)
+        verdict = self.frame.body.facts.holds(condition)
+        if verdict is False:
+            raise Mismatch(f"{what}: `{condition.show()}` does not hold", code="A206")
+        if verdict is None:
+            self._assume(condition, what)
+
     def divide(self, left: Dim, right: Dim, what: str) -> Dim:
         try:
             value, condition = self.frame.body.facts.exact(left, right)
@@ -232,6 +316,8 @@ class Place:
         settled = self.frame.body.facts.simplify(size)
         if isinstance(settled, int):
             return settled
+        if is_unknown(settled):  # a number all the same: `solve.py` carries it through
+            return settled  # type: ignore[return-value]
         shown = show(size)
         raise Mismatch(
             f"{what} is `{shown}`, which depends on the input's size; a weight's shape is a number", code="A205",

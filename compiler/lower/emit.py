@@ -118,7 +118,7 @@ class Emit:
 
     def finish(self) -> None:
         """Write the output node: one result is a tensor, several are a dict when all have names, else a tuple."""
-        outputs = [(name, self.values[edge]) for name, edge in self.graph.outputs]
+        outputs = [(name, _returned(value, self.values)) for name, value in self.graph.returns]
         result: Any
         if len(outputs) == 1:
             result = outputs[0][1]
@@ -203,6 +203,11 @@ class Emit:
             made.meta["ogive"] = {**self._about, "op": "size", "shape": ""}
             self._sizes[at] = self._top = made
         return self._sizes[at]
+
+
+def _returned(value: Edge | tuple[Any, ...], values: Mapping[Edge, Value]) -> Any:
+    """The fx node of a result; of a list, a list of them."""
+    return [_returned(x, values) for x in value] if isinstance(value, tuple) else values[value]
 
 
 def lower(graph: Graph, lowerings: Lowerings) -> Emit:
