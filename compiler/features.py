@@ -30,15 +30,14 @@ def features(
             and those of the inputs (A701 to A706).
     """
     names = list(names)
+    args = () if isinstance(x, Mapping) else x if isinstance(x, tuple) else (x,)
+    model, values = model.chosen(args, dict(x) if isinstance(x, Mapping) else {})
     known: dict[str, str] = model.meta["ogive"]["results"]
     for name in names:
         if name not in known:
             raise _unknown(model, name, known)
-    args = () if isinstance(x, Mapping) else x if isinstance(x, tuple) else (x,)
-    kwargs = dict(x) if isinstance(x, Mapping) else {}
-    model._checked(args, kwargs)
-    values = model.meta["ogive"]["contract"].bind(args, kwargs)
-    found = _run(model, values, {known[name] for name in names})
+    model._checked(values, {})
+    found = _run(model, list(values), {known[name] for name in names})
     return {name: found[known[name]] for name in names}
 
 

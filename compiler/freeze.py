@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ogive.compiler.module import Network, recast
@@ -12,7 +12,7 @@ from ogive.compiler.passes.channels_last import channels_last
 from ogive.compiler.passes.fold_norm import fold_norm
 from ogive.compiler.passes.pack import pack
 from ogive.compiler.passes.reading import wipe
-from ogive.dsl.diagnostics import fail
+from ogive.dsl.diagnostics import fail, offer
 
 __all__ = ["PASSES", "Frozen", "freeze"]
 
@@ -39,7 +39,7 @@ class Frozen(Network):
         return self
 
 
-def freeze(model: Network, *, debug: bool = False) -> Frozen:
+def freeze(model: Network, *, given: Sequence[str] = (), debug: bool = False) -> Frozen:
     """A second module for inference; `model` stays as it is.
 
     Behaves as `model.eval()`: dropout and drop path are taken out, batch norms are folded into convolutions, the memory
@@ -48,11 +48,12 @@ def freeze(model: Network, *, debug: bool = False) -> Frozen:
     `meta["ogive"]["declined"]`.
 
     Args:
+        given: the optional inputs that the frozen module takes; it is made for one kind of call.
         debug: lint the fx graph after every pass.
     """
     if isinstance(model, Frozen):
         return copy.deepcopy(model)
-    frozen: Any = recast(Frozen, copy.deepcopy(model))
+    frozen: Any = recast(Frozen, copy.deepcopy(_for_evaluation(model, given)))
     frozen.train(False)
     frozen.requires_grad_(False)
     for rewrite in PASSES:
@@ -62,6 +63,25 @@ def freeze(model: Network, *, debug: bool = False) -> Frozen:
     wipe(frozen)
     _settle(frozen)
     return frozen  # type: ignore[no-any-return]
+
+
+def _for_evaluation(model: Network, given: Sequence[str]) -> Network:
+    """The network of one kind of call: evaluation, with these optional inputs.
+
+    Raises:
+        ArchError: A701 there is no such optional input.
+    """
+    calls = model.meta["ogive"].get("calls")
+    known = () if calls is None else tuple(calls.optional)
+    for name in given:
+        if name not in known:
+            raise fail("A701", f"`{model.meta['ogive']['network']}` has no optional input `{name}`",
+                       help=offer(name, known, "there are") if known else "it has none")
+    if calls is None:
+        return model
+    flags = {calls.optional[name] for name in given}
+    sub: Network = model.__dict__["_cases"][tuple(flag in flags for flag in calls.flags)]
+    return sub
 
 
 def _settle(frozen: Frozen) -> None:

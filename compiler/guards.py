@@ -16,8 +16,9 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Graph, Guard
 from ogive.dsl.source import Span
 from ogive.dsl.types import DType
+from ogive.dsl.when import TRAINING
 
-__all__ = ["Contract", "Input", "contract"]
+__all__ = ["Calls", "Contract", "Input", "contract"]
 
 MOST_SHAPES = 1024
 """How many shapes a module remembers as checked; afterwards it forgets them all and starts again."""
@@ -94,6 +95,34 @@ class Contract:
                 "A705", f"input `{input.name}` has {size} at axis {axis} ({input.roles[axis]}), expected {text}",
                 input.span, notes=(f"given: {_sizes(shape)}",), help=help,
             )
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What calls decide: the flags in order, all inputs, and the optional ones among them (argument -> flag)."""
+
+    flags: tuple[str, ...]
+    inputs: Contract
+    optional: Mapping[str, str]
+
+    def choose(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], training: bool
+    ) -> tuple[tuple[bool, ...], tuple[Any, ...]]:
+        """Each flag, true or not, for one call, and the inputs that are there. None stands for one left away.
+
+        Raises:
+            ArchError: A701, an input is missing, or there is one too many.
+        """
+        absent = {name: None for name in self.optional if name not in kwargs}
+        names = [x.name for x in self.inputs.inputs]
+        for name in names[: len(args)]:
+            absent.pop(name, None)
+        values = dict(zip(names, self.inputs.bind(args, {**kwargs, **absent}), strict=True))
+        given = {flag: values[name] is not None for name, flag in self.optional.items()}
+        key = tuple([training if flag == TRAINING else given[flag] for flag in self.flags])
+        asked = {name for name, flag in self.optional.items() if flag in self.flags}
+        kept = [v for k, v in values.items() if v is not None and (k not in self.optional or k in asked)]
+        return key, tuple(kept)
 
 
 def contract(graph: Graph, names: Sequence[str]) -> Contract:

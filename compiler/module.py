@@ -2,8 +2,9 @@
 
 `module.meta["ogive"]` holds what must survive a copy: `network` (name), `contract` (inputs and guards), `results`
 (key path -> name of the fx node), `keys` (the state_dict's order), `shelf` (where modules without weights lie),
-`titles` (key path -> name of the block that runs there), `declined` (pass -> reasons). Each fx node's
-`meta["ogive"]` holds `op`, `span` ("file:line:column"), `node` (id in the checked graph) and `shape`.
+`titles` (key path -> name of the block that runs there), `declined` (pass -> reasons), `calls` where calls decide
+something (`training`, an optional input): `module.graph` is then that of evaluation without optional inputs. Each fx
+node's `meta["ogive"]` holds `op`, `span` ("file:line:column"), `node` (id in the checked graph) and `shape`.
 
 `forward` takes the inputs under their own names. One result is a tensor; several are a dict when all have names, else a
 tuple.
@@ -13,19 +14,20 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.fx as fx
 from torch import nn
 
-from ogive.compiler.guards import MOST_SHAPES, contract
+from ogive.compiler.guards import MOST_SHAPES, Calls, contract
 from ogive.compiler.lower.emit import Emit
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph, Parameter
+from ogive.dsl.when import Case
 
-__all__ = ["Network", "allocate", "assemble", "recast"]
+__all__ = ["Network", "allocate", "assemble", "by_call", "recast"]
 
 _DTYPES = {"int": torch.int64, "bool": torch.bool}
 
@@ -34,9 +36,24 @@ class Network(fx.GraphModule):
     """A compiled network. Its inputs are checked in front of the graph, once per call; `forward` is the graph alone."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not torch.compiler.is_compiling():
+        if "_cases" not in self.__dict__ and not torch.compiler.is_compiling():
             self._checked(args, kwargs)
         return super().__call__(*args, **kwargs)
+
+    def chosen(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Network, tuple[Any, ...]]:
+        """The network that serves such a call, with the inputs it takes: itself, unless calls decide something.
+
+        Raises:
+            ArchError: A701, an input is missing, or there is one too many.
+        """
+        cases: dict[tuple[bool, ...], Network] | None = self.__dict__.get("_cases")
+        if cases is None:
+            return self, tuple(self.meta["ogive"]["contract"].bind(args, kwargs))
+        calls: Calls = self.meta["ogive"]["calls"]
+        key, values = calls.choose(args, kwargs, self.training)
+        sub = cases[key]
+        sub.training = self.training
+        return sub, values
 
     def _checked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen: set[Any] = self.__dict__.setdefault("_seen", set())
@@ -60,6 +77,12 @@ class Network(fx.GraphModule):
         return _remade(type(self), self, dict(self.__dict__), copy.deepcopy(self._graph))
 
 
+def _by_call(self: Network, *args: Any, **kwargs: Any) -> Any:
+    """`forward` of a network where calls decide something: that of the kind of call at hand."""
+    sub, values = self.chosen(args, kwargs)
+    return sub(*values)
+
+
 _LEFT = frozenset({"_graph", "_seen", "_features"})
 """What a copy does not take along: the graph is copied by itself, the others are memories."""
 
@@ -70,12 +93,38 @@ def _remade(kind: Any, like: Network, state: dict[str, Any], graph: fx.Graph) ->
     made.__dict__.update({k: v for k, v in state.items() if k not in _LEFT})
     type(made).__name__ = type(like).__name__
     made.graph = graph
+    if "_cases" in made.__dict__:
+        type(made).forward = _by_call
     return made
 
 
 def recast(kind: type[Any], module: Network) -> Any:
     """The same module, its weights shared, as another class of network."""
     return _remade(kind, module, dict(module.__dict__), module.graph)
+
+
+def by_call(module: Network, lowered: Sequence[tuple[Case, Graph, Emit]]) -> Network:
+    """The module that chooses by the call: `lowered` are all kinds of calls, `module` is assembled of the first.
+
+    Each kind is a network of its own over the same weights and submodules: the very dicts are shared.
+    """
+    names = [n.target for n in lowered[-1][2].fx.nodes if n.op == "placeholder"]
+    whole = contract(lowered[-1][1], names)
+    about = module.meta["ogive"]
+    cases: dict[tuple[bool, ...], Network] = {}
+    for case, graph, emit in lowered:
+        sub: Network = _remade(Network, module, dict(module.__dict__), emit.fx)
+        placed = [n.target for n in emit.fx.nodes if n.op == "placeholder"]
+        results = {path: emit.values[edge].name for path, edge in graph.results.items()}
+        own = {**about, "contract": contract(graph, placed), "results": results, "shelf": emit.shelf}
+        sub.meta = {**module.meta, "ogive": own}
+        cases[tuple(case.values())] = sub
+    flags = tuple(lowered[0][0])
+    given = dict(zip(names, lowered[-1][1].inputs, strict=True))
+    about["calls"] = Calls(flags, whole, {name: id for name, id in given.items() if id not in lowered[0][1].inputs})
+    module.__dict__["_cases"] = cases
+    type(module).forward = _by_call  # type: ignore[method-assign]
+    return module
 
 
 def assemble(graph: Graph, emit: Emit) -> Network:
@@ -122,7 +171,11 @@ def allocate(module: Network, graph: Graph, device: Any = None, dtype: torch.dty
         made[key] = tensor
         path, _, name = key.rpartition(".")
         owner = module.get_submodule(path)
-        (owner._buffers if weight.buffer else owner._parameters)[name] = tensor  # type: ignore[assignment]
+        setattr(owner, name, tensor)  # recurrent layers keep a list of their own beside the parameters
+    for child in module.modules():  # constants, which were made with their values
+        for name in child._non_persistent_buffers_set:
+            constant = child.get_buffer(name)
+            child._buffers[name] = constant.to(device, dtype if constant.is_floating_point() else None)
     return module
 
 

@@ -10,10 +10,11 @@ import torch
 from ogive.compiler.initialise import initialise
 from ogive.compiler.lower.emit import Lowering, lower
 from ogive.compiler.lower.register import LOWERINGS
-from ogive.compiler.module import Network, allocate, assemble
+from ogive.compiler.module import Network, allocate, assemble, by_call
 from ogive.compiler.targets import check_target
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph
+from ogive.dsl.when import Case
 
 __all__ = ["PASSES", "STEPS", "Checked", "Pass", "compile"]
 
@@ -32,6 +33,9 @@ class Checked(Protocol):
 
     @property
     def graph(self) -> Graph: ...
+
+    @property
+    def cases(self) -> tuple[tuple[Case, Graph], ...]: ...
 
 
 def compile(
@@ -57,11 +61,12 @@ def compile(
         ArchError: A707 a key that torch reserves, A708 an unknown target, A709 an unknown step.
     """
     graph = net if isinstance(net, Graph) else net.graph
+    cases = () if isinstance(net, Graph) else net.cases
     check_target(target)
     if until is not None and until not in STEPS:
         raise fail("A709", f"there is no step `{until}`", help=offer(until, STEPS, "steps"))
     steps: dict[str, Callable[[Any], Network]] = {
-        "lower": lambda _: assemble(graph, lower(graph, lowerings)),
+        "lower": lambda _: _lowered(graph, cases, lowerings),
         "passes": lambda module: _passes(module, debug),
         "allocate": lambda module: allocate(module, graph, device, dtype),
         "initialise": lambda module: initialise(module, graph, generator),
@@ -74,6 +79,21 @@ def compile(
         if name == until:
             break
     return module  # type: ignore[no-any-return]
+
+
+def _lowered(graph: Graph, cases: tuple[tuple[Case, Graph], ...], lowerings: Mapping[str, Lowering]) -> Network:
+    """The module of one graph; where calls decide something, that of one graph for each kind of call."""
+    if not cases:
+        return assemble(graph, lower(graph, lowerings))
+    made = [(case, one, lower(one, lowerings, _shelf(case))) for case, one in cases]
+    first = made[0][2]
+    for _, _, emit in made[1:]:
+        first.modules.update({path: module for path, module in emit.modules.items() if path not in first.modules})
+    return by_call(assemble(graph, first), made)
+
+
+def _shelf(case: Case) -> str:
+    return "_".join(["_ops", *(name for name, on in case.items() if on)])
 
 
 def _passes(module: Network, debug: bool) -> Network:

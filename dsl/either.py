@@ -257,8 +257,9 @@ class Eithers(Carried):
             return a
         size = a.size
         if a.size != b.size and frame.body.facts.equal(a.size, b.size) is not True:
-            size = symbol(self.work.new_symbol())
-            sizes.append((str(size), a.size, b.size))
+            name = self.work.new_symbol()
+            sizes.append((name, a.size, b.size))
+            size = symbol(name)
         if a.role is not Role.POSITION:
             return Axis(a.role, size)
         same = size == a.size and [_plain(x) for x in a.segments] == [_plain(x) for x in b.segments]

@@ -15,6 +15,7 @@ from ogive.dsl.graph import Graph, Guard, Node
 from ogive.dsl.load import Unit, load_text
 from ogive.dsl.ops.record import Size, show_setting
 from ogive.dsl.values import OpValue
+from ogive.dsl.when import Case
 from ogive.sources import open_source
 
 __all__ = ["Network", "load", "loads", "network_of", "show_value"]
@@ -37,6 +38,11 @@ class Network:
     def graph(self) -> Graph:
         """The graph: nodes in the order they run, regions, parameters."""
         return self._built.graph
+
+    @property
+    def cases(self) -> tuple[tuple[Case, Graph], ...]:
+        """The graph of each kind of call, where calls decide something: `training`, an optional input. Else empty."""
+        return self._built.cases
 
     @property
     def doc(self) -> str:

@@ -38,7 +38,7 @@ class Emit:
         shelf: the first part of the paths of modules without weights; no key begins with it.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, shelf: str = "_ops") -> None:
         self.graph = graph
         self.fx = fx.Graph()
         self.modules: dict[str, nn.Module] = {}
@@ -48,7 +48,7 @@ class Emit:
         self._weights: dict[str, Value] = {}
         self._sizes: dict[object, Value] = {}
         self._texts: dict[tuple[Tensor, ...], str] = {}  # writing a size costs more than all else here
-        self.shelf = _free_name("_ops", {key.split(".")[0] for key in graph.parameters})
+        self.shelf = _free_name(shelf, {key.split(".")[0] for key in graph.parameters})
         self._paths: dict[str, str] = {}
         self._taken: set[str] = set()
         names: set[str] = set()
@@ -210,9 +210,9 @@ def _returned(value: Edge | tuple[Any, ...], values: Mapping[Edge, Value]) -> An
     return [_returned(x, values) for x in value] if isinstance(value, tuple) else values[value]
 
 
-def lower(graph: Graph, lowerings: Lowerings) -> Emit:
+def lower(graph: Graph, lowerings: Lowerings, shelf: str = "_ops") -> Emit:
     """All nodes of the graph in order, as one fx graph and the modules it calls (parameters on the meta device)."""
-    emit = Emit(graph)
+    emit = Emit(graph, shelf)
     with torch.device("meta"):
         for node in graph:
             if node.primitive is not None:
