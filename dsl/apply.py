@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from typing import Any, Final
 
 from ogive.dsl import limits
+from ogive.dsl import syntax as s
+from ogive.dsl.annotations import Annotations
 from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import TooLarge
@@ -16,7 +19,6 @@ from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
 from ogive.dsl.ops.source import Learned, learned_type
-from ogive.dsl.settings import Settings
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor
 from ogive.dsl.values import (
@@ -43,17 +45,21 @@ __all__ = ["Applier", "Naming", "poisoned"]
 
 @dataclass(slots=True)
 class Naming:
-    """What a line calls its op: `label` in the picture, `key` in the state_dict (None: it may have no weights)."""
+    """What a line calls its op: `label` in the picture, `key` in the state_dict (None: it may have no weights).
+
+    `shape` is the line's annotation.
+    """
 
     label: str = ""
     key: str | None = None
     span: Span | None = None
+    shape: s.Shape | None = None
 
 
 ANONYMOUS: Final = Naming()
 
 
-class Applier(Settings):
+class Applier(Annotations):
     """Primitives."""
 
     def primitive(
@@ -169,7 +175,9 @@ class Applier(Settings):
         outs = [x for result in inputs for x in flat(result) if isinstance(x, Out)]
         self._arity(record, outs, frame, span)
         wanted, given = self.sorted(record, op.settings, frame, span)
-        made = self.settings(record, wanted, op, frame, span)
+        self.settle_axis(record, wanted, outs, frame)
+        told = self.told(record, naming.shape, outs, frame, span) if record.told else {}
+        made = self.settings(record, wanted, op, frame, span, told)
         if made.vanishes() and len(outs) == 1:
             return Bundle((outs[0],), title=naming.label or record.op)
         module = op.module
@@ -250,6 +258,7 @@ class Applier(Settings):
         )
         self.work.add_node(node)
         self._declare(node, weights, module or frame.body.shared)
+        self.keep_letters(made, outs, Edge(node_id), outputs[0], frame)
         made_here = tuple([Out(Edge(node_id, i), t) for i, t in enumerate(outputs)])
         self.work.results[path] = made_here[0].edge
         results, labels = _grouped(made_here, made.results)
@@ -257,6 +266,9 @@ class Applier(Settings):
 
     def _bounded(self, outputs: tuple[Tensor, ...], span: Span, frame: Frame) -> None:
         for tensor in outputs:
+            if prod(x.size for x in tensor.axes if isinstance(x.size, int)) > limits.INTEGER:
+                raise fail("A208", f"this tensor has more elements than any memory: `{tensor}`", span,
+                           notes=self.trail(frame), help=f"a tensor has at most {limits.INTEGER:,} elements")
             for axis in tensor.axes:
                 size = axis.size
                 if isinstance(size, int) and not 1 <= size <= limits.DIM:

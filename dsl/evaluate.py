@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, fail, nearest, offer
+from ogive.dsl.dims import Poly
 from ogive.dsl.later import LATER_OPS, later
 from ogive.dsl.load import Definition
-from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call
+from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call, is_number
 from ogive.dsl.operators import Operators, is_tensor
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Size
@@ -24,6 +25,13 @@ from ogive.dsl.when import TRAINING, Partial
 from ogive.dsl.work import Frame
 
 __all__ = ["Evaluator", "no_pass", "unlisted"]
+
+OF_AXES: Final = {
+    "sum": "`x -> sum_over(N)` sums along an axis", "len": "a letter of its annotation is the size of an axis",
+    "int": "element by element: abs, sign, exp, log, log2, sqrt, sin, cos, min, max",
+}
+"""What to write for a function of numbers that was given a tensor."""
+
 
 class Evaluator(Operators):
     """Values of expressions in a frame."""
@@ -320,12 +328,31 @@ class Evaluator(Operators):
         args = [self.value(arg.value, frame) for arg in expr.args]
         if any(isinstance(x, Poison) for x in args):
             return POISON
-        if args and is_tensor(args[0]):
-            if name not in RECORDS:
-                raise later(f"`{name}` of a tensor", expr.span)
-            return self.primitive(name, args, (), frame, expr.span)
+        if any(is_tensor(x) for x in args):
+            return self._of_tensors(name, args, expr, frame)
         self.work.step(expr.span, sum(len(x) for x in args if isinstance(x, tuple)))
         return call(name, args, expr.span)
+
+    def _of_tensors(self, name: str, args: list[Any], expr: s.Call, frame: Frame) -> Any:
+        """`log(x)`, `min(x, 4)`, `max(a, b, c)`: element by element."""
+        if name not in RECORDS:
+            raise fail("A309", f"`{name}` takes numbers and lists; here is {describe(args[0])}", expr.span,
+                       notes=self.trail(frame), help=OF_AXES.get(name))
+        if name not in ("min", "max"):
+            return self.primitive(name, args, (), frame, expr.span)
+        made, *others = sorted(args, key=lambda x: not is_tensor(x))
+        for other in others:
+            span = expr.span
+            if is_tensor(other):
+                made = self.primitive(name, [made, other], (), frame, span)
+            elif is_number(other):
+                made = self.primitive(name, [made], (Setting("number", other, span, span),), frame, span)
+            else:
+                raise fail("A309", f"`{name}` takes tensors and numbers; here is {describe(other)}", span)
+        if not others:
+            raise fail("A309", f"`{name}` compares two or more; here is {describe(made)}", expr.span,
+                       help=f"along an axis: `{expr.args[0].span.text} -> max_over(N)`")
+        return made
 
     def with_settings(self, op: OpValue, expr: s.Call, frame: Frame) -> OpValue:
         """`op(args)`: the settings of this use come on top of those it carries."""

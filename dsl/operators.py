@@ -9,7 +9,6 @@ from ogive.dsl import syntax as s
 from ogive.dsl.conditions import Condition
 from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.dims import Poly
-from ogive.dsl.later import later
 from ogive.dsl.numbers import binary, is_number, negative
 from ogive.dsl.pattern_values import complemented, is_over, joined
 from ogive.dsl.source import Span
@@ -20,6 +19,11 @@ from ogive.dsl.work import Frame, Work
 __all__ = ["Operators", "is_tensor"]
 
 ARITHMETIC: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow"}
+
+COMPARISONS: Final = {
+    "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal",
+}
+TURNED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def is_tensor(value: Any) -> bool:
@@ -103,10 +107,9 @@ class Operators(ABC):
         if is_tensor(left) and is_tensor(right):
             return self.primitive(op, [left, right], (), frame, expr.span)
         tensor, other, side = (left, right, expr.right) if is_tensor(left) else (right, left, expr.left)
-        if not is_number(other) or isinstance(other, Poly):
+        if not is_number(other):
             what = f"`{expr.op}` joins a tensor and a number; here is {describe(other)}"
-            raise fail("A309", what, side.span, notes=self.trail(frame),
-                       help="pin the size in `input`, as in `H=224`" if isinstance(other, Poly) else None)
+            raise fail("A309", what, side.span, notes=self.trail(frame))
         settings = [Setting("number", other, side.span, side.span)]
         if tensor is right:
             settings.append(Setting("reverse", True, side.span, side.span))
@@ -153,14 +156,18 @@ class Operators(ABC):
         if isinstance(value, bool):
             return ALWAYS if value else NEVER
         if is_tensor(value):
-            raise fail(
-                "A309", f"{describe(value)} is data, and a condition is decided before there is any", expr.span,
-                notes=self.trail(frame),
-                help="`cond, a, b -> where` chooses element by element; an input that a call may leave away is "
-                     "`name?: ...`, and `if name:` asks for it",
-            )
+            raise self.undecided(value, expr, frame)
         raise fail("A309", f"a condition is True or False; here is {describe(value)}", expr.span,
                    help=f"compare it: `{expr.span.text} > 0`" if is_number(value) else "compare it with `==`")
+
+    def undecided(self, value: Any, expr: s.Expr, frame: Frame) -> ArchError:
+        """A tensor where a condition is asked for."""
+        return fail(
+            "A309", f"{describe(value)} is data, and a condition is decided before there is any", expr.span,
+            notes=self.trail(frame),
+            help="`cond, a, b -> where` chooses element by element; an input that a call may leave away is "
+                 "`name?: ...`, and `if name:` asks for it",
+        )
 
     def _given_here(self, expr: s.Expr, frame: Frame) -> When | None:
         """`training`, or the name of an optional input: what a call decides."""
@@ -191,8 +198,8 @@ class Operators(ABC):
                    notes=self.trail(frame),
                    help=f"`if {expr.span.text}:` with lines of its own on each side; both sides are built")
 
-    def decided(self, expr: s.Compare, frame: Frame) -> bool | Poison:
-        """A comparison that must come out now."""
+    def decided(self, expr: s.Compare, frame: Frame) -> bool | Bundle | Poison:
+        """A comparison that must come out now; of tensors, a tensor of truth values."""
         verdict = self.comparison(expr, frame)
         if isinstance(verdict, Condition):
             names = ", ".join(f"`{name}`" for name in sorted(verdict.symbols))
@@ -203,14 +210,13 @@ class Operators(ABC):
             )
         return verdict
 
-    def comparison(self, expr: s.Compare, frame: Frame) -> bool | Condition | Poison:
-        """A comparison: True, False, or a condition on free sizes that is neither yet."""
+    def comparison(self, expr: s.Compare, frame: Frame) -> bool | Condition | Bundle | Poison:
+        """A comparison: True, False, a condition on free sizes that is neither yet, or a tensor."""
         left, right = self.value(expr.left, frame), self.value(expr.right, frame)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
-        for value, side in ((left, expr.left), (right, expr.right)):
-            if is_tensor(value):
-                raise later("a comparison of tensors", side.span)
+        if is_tensor(left) or is_tensor(right):
+            return self._compared(expr, left, right, frame)
         if isinstance(left, Poly) or isinstance(right, Poly):
             return self._sizes(expr, left, right, frame)
         if expr.op in ("==", "!="):
@@ -228,6 +234,18 @@ class Operators(ABC):
                 return bool(left > right)
             case _:
                 return bool(left >= right)
+
+    def _compared(self, expr: s.Compare, left: Any, right: Any, frame: Frame) -> Bundle | Poison:
+        """A node for a comparison of tensors."""
+        if is_tensor(left) and is_tensor(right):
+            return self.primitive(COMPARISONS[expr.op], [left, right], (), frame, expr.span)
+        tensor, other, side = (left, right, expr.right) if is_tensor(left) else (right, left, expr.left)
+        op = expr.op if tensor is left else TURNED.get(expr.op, expr.op)
+        if not is_number(other):
+            raise fail("A309", f"`{expr.op}` compares a tensor with a number or a tensor; here is {describe(other)}",
+                       side.span, notes=self.trail(frame))
+        settings = (Setting("number", other, side.span, side.span),)
+        return self.primitive(COMPARISONS[op], [tensor], settings, frame, expr.span)
 
     def _sizes(self, expr: s.Compare, left: Any, right: Any, frame: Frame) -> bool | Condition | Poison:
         for value in (left, right):

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
-from ogive.dsl.evaluate import PATTERNS, no_pass
-from ogive.dsl.later import LATER_OPS, LATER_SETTINGS
+from ogive.dsl.evaluate import no_pass
+from ogive.dsl.later import LATER_OPS
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS
 from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.activation import AXES
+from ogive.dsl.patterns.names import CONSTRUCTORS
+from ogive.dsl.settings import fields_of
 
 __all__ = ["resolve"]
 
@@ -36,7 +40,7 @@ class _Resolver:
 
     def __init__(self, definition: Definition) -> None:
         self.units = definition.unit.names
-        self.names: set[str] = {"_", "training", *CONSTANTS, *PATTERNS}
+        self.names: set[str] = {"_", "training", *CONSTANTS, *CONSTRUCTORS}
         self.made: set[str] = set()
         self.mistakes: list[Diagnostic] = []
 
@@ -106,6 +110,8 @@ class _Resolver:
     # ------------------------------------------------------------------------------------ what uses names
     def body(self, body: tuple[s.Stmt, ...]) -> None:
         for st in body:
+            if len(self.mistakes) >= limits.DIAGNOSTICS:
+                return
             for expr, is_op in _expressions(st):
                 self._use(expr, is_op)
             match st:
@@ -157,14 +163,16 @@ class _Resolver:
 
     def _call(self, expr: s.Call) -> None:
         for arg in expr.args:
-            self._use(arg.value, False)
+            if not _names_axis(expr, arg):
+                self._use(arg.value, False)
         if not isinstance(expr.func, s.Name):
             self._use(expr.func, True)
             return
         name = expr.func.name
-        if name in FUNCTIONS or name in PATTERNS or name in CONTAINERS:
+        if name in FUNCTIONS or name in CONTAINERS:
             return
-        self._use(expr.func, True)
+        if name not in CONSTRUCTORS:
+            self._use(expr.func, True)
         allowed = self._settings(name)
         for arg in expr.args:
             if arg.name is not None and allowed is not None and arg.name not in allowed:
@@ -174,18 +182,27 @@ class _Resolver:
 
     def _settings(self, name: str) -> set[str] | None:
         """The settings an op takes; None when the name may mean several things."""
+        if name in CONSTRUCTORS:
+            return {p.name for p in CONSTRUCTORS[name].parameters}
         if name in self.names:
             return None
         if name in self.units:
             found = self.units[name]
             node = found.node if found is not None else None
-            return {p.name for p in node.params} if isinstance(node, s.Network | s.Block) else None
+            return {p.name for p in node.params} if isinstance(node, s.Network | s.Block | s.Pattern) else None
         record = RECORDS.get(name)
-        return None if record is None else {*record.model_fields, *record.given, *LATER_SETTINGS.get(name, ())}
+        return None if record is None else {*fields_of(record), *record.given}
 
     def _wrong(self, code: str, title: str, expr: s.Expr, known: set[str]) -> None:
         name = expr.name if isinstance(expr, s.Name) else ""
         self.mistakes.append(Diagnostic(code, title, expr.span, help=offer(name, known, "known")))
+
+
+def _names_axis(expr: s.Call, arg: s.Arg) -> bool:
+    """`softmax(N)`: an axis by its role, not the name of a value."""
+    record = RECORDS.get(expr.func.name) if isinstance(expr.func, s.Name) else None
+    known = record is not None and "axis" in record.model_fields
+    return known and isinstance(arg.value, s.Name) and arg.value.name in AXES
 
 
 def _expressions(st: s.Stmt) -> Iterator[tuple[s.Expr, bool]]:

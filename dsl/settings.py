@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import Poly
 from ogive.dsl.dims_text import show
-from ogive.dsl.later import LATER_SETTINGS, later
 from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference
 from ogive.dsl.ports import Ports
@@ -22,6 +23,8 @@ from ogive.dsl.work import Frame
 
 __all__ = ["Settings", "fields_of"]
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 
 class Settings(Ports):
     """What stands in the parentheses of a primitive."""
@@ -29,6 +32,10 @@ class Settings(Ports):
     @abstractmethod
     def one(self, value: Bundle, span: Span) -> Out | Poison:
         """The value of a node, which must not be one of several parts (`apply.py`)."""
+
+    @abstractmethod
+    def read(self, value: ParamValue, span: Span) -> Out:
+        """A weight read by name as a tensor (`apply.py`)."""
 
     def sorted(
         self, record: type[Primitive], settings: tuple[Setting, ...], frame: Frame, span: Span
@@ -67,19 +74,19 @@ class Settings(Ports):
             elif name in fields:
                 wanted[name] = setting
             else:
-                if name in LATER_SETTINGS.get(record.op, ()):
-                    raise later(f"`{name}=` of `{record.op}`", setting.place)
                 known = [*fields, *record.given]
                 raise fail("A301", f"`{record.op}` has no setting `{name}`", setting.place,
                            notes=self.trail(frame), help=offer(name, known, "its settings"))
         return wanted, given
 
     def settings(
-        self, record: type[Primitive], wanted: dict[str, Setting], op: OpValue, frame: Frame, span: Span
+        self, record: type[Primitive], wanted: dict[str, Setting], op: OpValue, frame: Frame, span: Span,
+        told: Mapping[str, Any] = NOTHING,
     ) -> Primitive:
+        """The record with its settings; `told` are those that the annotations decide."""
         values = {name: self._converted(record, name, x, frame) for name, x in wanted.items()}
         try:
-            return record(**values)
+            return record(**values, **told)
         except ValidationError as error:
             raise self._refused(record, error, wanted, op, frame) from None
         except Mismatch as error:
@@ -87,15 +94,17 @@ class Settings(Ports):
 
     def _converted(self, record: type[Primitive], name: str, setting: Setting, frame: Frame) -> Any:
         value = setting.value
+        if isinstance(value, ParamValue) and name in record.tensors:
+            value = self.read(value, setting.span)
         if isinstance(value, Bundle | Out):
-            if name not in record.references:
+            if name not in record.references and name not in record.tensors:
                 raise fail("A302", f"`{name}` is a setting of `{record.op}`, and a tensor stands here", setting.span,
                            notes=self.trail(frame),
                            help=f"data stands left of the arrow: `{setting.span.text} -> {record.op}(...)`")
             out = self.one(value, setting.span) if isinstance(value, Bundle) else value
             if not isinstance(out, Out):
                 raise Silent
-            return Reference(out.edge.node, out.type)
+            return Reference(out.edge.node, out.type, out.edge.result)
         if isinstance(value, OpValue):
             return self._nested(value, name, frame)
         if isinstance(value, ParamValue):
@@ -103,7 +112,7 @@ class Settings(Ports):
                        help=offer(name, record.given, "weights that can be given"))
         if isinstance(value, Poly):
             settled = frame.body.facts.simplify(value)
-            if isinstance(settled, int):
+            if isinstance(settled, int) or _takes_size(record, name):
                 return settled
             raise fail("A205", f"`{name}` is `{show(value)}`, which depends on the input's size", setting.span,
                        notes=self.trail(frame),
@@ -170,12 +179,18 @@ class Settings(Ports):
 @cache
 def fields_of(record: type[Primitive]) -> tuple[str, ...]:
     """The settings of a primitive, in order."""
-    return tuple(record.model_fields)
+    return tuple(name for name in record.model_fields if name not in record.told)
 
 
 @cache
 def _takes_float(record: type[Primitive], name: str) -> bool:
     return "float" in str(record.model_fields[name].annotation)
+
+
+@cache
+def _takes_size(record: type[Primitive], name: str) -> bool:
+    """Whether a setting may be a free size."""
+    return "Poly" in str(record.model_fields[name].annotation)
 
 
 def _takes(error: Any) -> str:

@@ -120,8 +120,7 @@ def _home(module: Network, node: fx.Node) -> str:
 
 def _is_loose(module: Network, node: fx.Node) -> bool:
     """Whether the module that is called has no weights: then it may stand anywhere."""
-    made = module.get_submodule(str(node.target))
-    return next(made.parameters(), None) is None and next(made.buffers(), None) is None
+    return not module.get_submodule(str(node.target)).state_dict()
 
 
 def _paths(homes: object) -> set[str]:

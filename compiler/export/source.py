@@ -18,7 +18,7 @@ import torch.fx as fx
 from torch import nn
 
 from ogive.compiler.export.scopes import Scope, scopes
-from ogive.compiler.export.spelling import access, comment, constructor, expression, is_plain, own_source, value
+from ogive.compiler.export.spelling import access, argument, comment, constructor, expression, is_plain, own_source, value
 from ogive.compiler.freeze import Frozen
 from ogive.compiler.module import Network
 from ogive.compiler.pipeline import compile
@@ -331,7 +331,7 @@ class _Forward:
     def _spell(self, node: fx.Node) -> str:
         if node.op != "call_module":
             return expression(node, self._name)
-        arguments = ", ".join(self._name(a) for a in node.args)  # type: ignore[arg-type]
+        arguments = ", ".join(argument(a, node, self._name) for a in node.args)
         if node in self.scope.loose:
             return f"self.{self.scope.loose[node]}({arguments})"
         below = str(node.target).removeprefix(self.scope.path).removeprefix(".")

@@ -15,10 +15,10 @@ import torch.fx as fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ogive.compiler.lower import modules
+from ogive.compiler.lower import modules, plane_modules, region_modules
 from ogive.dsl.diagnostics import ArchError, fail, printable
 
-__all__ = ["access", "comment", "constructor", "expression", "is_plain", "own_source", "value"]
+__all__ = ["access", "argument", "comment", "constructor", "expression", "is_plain", "own_source", "value"]
 
 _INFIX: Final[dict[Any, str]] = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
@@ -26,6 +26,9 @@ _INFIX: Final[dict[Any, str]] = {
     operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!=", torch.add: "+", torch.mul: "*",
 }
 _PREFIX: Final[dict[Any, str]] = {operator.neg: "-", operator.invert: "~"}
+
+_OWN: Final = frozenset({modules.__name__, plane_modules.__name__, region_modules.__name__})
+"""Where the classes stand that are copied into the file."""
 
 _LOST: Final[dict[tuple[type, str], Callable[[Any], object]]] = {
     (modules.FrozenBatchNorm, "width"): lambda m: m.weight.shape[0],
@@ -68,14 +71,15 @@ def constructor(module: nn.Module, path: str) -> str:
     kind = type(module)
     if getattr(nn, kind.__name__, None) is kind:
         name = f"nn.{kind.__name__}"
-    elif kind.__module__ == modules.__name__:
+    elif kind.__module__ in _OWN:
         name = kind.__name__
     else:
         raise _refused(path, f"a `{kind.__name__}` has no plain counterpart")
     arguments = []
     plain = True  # positional until one is left out
-    for argument in inspect.signature(kind).parameters.values():
-        if argument.name in ("device", "dtype") or argument.name.startswith("_"):
+    made_by = nn.RNNBase if issubclass(kind, nn.RNNBase) else kind  # recurrent layers hide their arguments
+    for argument in inspect.signature(made_by).parameters.values():
+        if argument.name in ("device", "dtype", "mode") or argument.name.startswith("_"):
             continue
         found = _argument(module, argument.name, path)
         if argument.default is not argument.empty and _same(found, argument.default):
@@ -119,6 +123,8 @@ def expression(node: fx.Node, name: Callable[[fx.Node], str]) -> str:
         ArchError: A720, a function that is not torch's.
     """
     path = str(node.meta.get("ogive", {}).get("node", node.name))
+    if node.target is operator.getitem:
+        return f"{_value(node.args[0], path, name)}[{_index(node.args[1], path, name)}]"
     args = [_value(a, path, name) for a in node.args]
     named = [f"{k}={_value(v, path, name)}" for k, v in node.kwargs.items()]
     if node.op == "call_method":
@@ -130,8 +136,6 @@ def expression(node: fx.Node, name: Callable[[fx.Node], str]) -> str:
         return f"{_atom(args[0])} {_INFIX[node.target]} {_atom(args[1])}"
     if node.target in _PREFIX and len(args) == 1:
         return f"{_PREFIX[node.target]}{_atom(args[0])}"
-    if node.target is operator.getitem:
-        return f"{args[0]}[{_index(node.args[1], path, name)}]"
     function = _functions().get(node.target)
     if function is None:
         raise _refused(path, f"the function `{getattr(node.target, '__name__', node.target)}` is not torch's")
@@ -165,6 +169,11 @@ def _part(i: object, path: str, name: Callable[[fx.Node], str]) -> str:
         return "..." if i is ... else _value(i, path, name)
     start, stop, step = ("" if n is None else _value(n, path, name) for n in (i.start, i.stop, i.step))
     return f"{start}:{stop}" + (f":{step}" if step else "")
+
+
+def argument(v: object, node: fx.Node, name: Callable[[fx.Node], str]) -> str:
+    """An argument of a module that is called."""
+    return _value(v, str(node.meta.get("ogive", {}).get("node", node.name)), name)
 
 
 def _value(v: object, path: str, name: Callable[[fx.Node], str]) -> str:
@@ -207,8 +216,8 @@ def _base(v: object) -> object:
 
 
 def own_source(kinds: set[type]) -> list[str]:
-    """The classes of `compiler/lower/modules.py` among these, as they stand there."""
-    named = sorted((kind for kind in kinds if kind.__module__ == modules.__name__), key=lambda kind: kind.__name__)
+    """Those among these that are classes of ours, as they stand in `compiler/lower/`."""
+    named = sorted((kind for kind in kinds if kind.__module__ in _OWN), key=lambda kind: kind.__name__)
     return [inspect.getsource(kind).rstrip() for kind in named]
 
 

@@ -4,13 +4,26 @@ from ogive.compiler.lower import (
     activation,
     attention,
     axes,
+    choice,
+    compare,
     conv,
+    deform,
+    grid,
     layout,
     linear,
     merge,
     modules,
+    noise,
     norm,
+    place,
+    plane_modules,
     pool,
+    product,
+    recurrent,
+    reduce,
+    region,
+    region_modules,
+    regroup,
     regularise,
     source,
 )
@@ -18,6 +31,7 @@ from ogive.compiler.lower.emit import Emit, lower
 from ogive.compiler.lower.register import LOWERINGS
 
 __all__ = [
-    "LOWERINGS", "Emit", "activation", "attention", "axes", "conv", "layout", "linear", "lower", "merge", "modules",
-    "norm", "pool", "regularise", "source",
+    "LOWERINGS", "Emit", "activation", "attention", "axes", "choice", "compare", "conv", "deform", "grid", "layout",
+    "linear", "lower", "merge", "modules", "noise", "norm", "place", "plane_modules", "pool", "product", "recurrent",
+    "reduce", "region", "region_modules", "regroup", "regularise", "source",
 ]

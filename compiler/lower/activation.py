@@ -19,7 +19,8 @@ __all__ = ["elu", "gelu", "identity", "leaky_relu", "quick_gelu", "softmax"]
 PLAIN: dict[str, Callable[..., Any]] = {
     "relu": F.relu, "relu6": F.relu6, "silu": F.silu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid,
     "softplus": F.softplus, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "exp": torch.exp, "log": torch.log,
-    "sqrt": torch.sqrt, "abs": torch.abs, "sin": torch.sin, "cos": torch.cos,
+    "log2": torch.log2, "sqrt": torch.sqrt, "abs": torch.abs, "sign": torch.sign, "sin": torch.sin,
+    "cos": torch.cos,
 }
 
 

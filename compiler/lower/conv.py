@@ -7,6 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import nn
 
+from ogive.compiler.lower.axes import channels_second
 from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.modules import SamePad
 from ogive.compiler.lower.norm import normalised
@@ -30,6 +31,7 @@ def conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
     """`pad="same"` pads in a step of its own where the two sides may differ."""
     op, t = settings(node, Conv), emit.types(node)[0]
     rank = t.rank - 2
+    x = channels_second(emit, x, t)
     kernel, stride, dilation = op.windows(rank)
     pad = paddings(op.pad, kernel, dilation)
     if pad is None:
@@ -37,14 +39,25 @@ def conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
     if pad is None:
         pad = (0,) * rank
         x = emit.module(SamePad(kernel, stride, dilation, PAD_MODES.get(op.pad_mode, op.pad_mode)), x, at="pad")
-    if not supplied(node):
+    if not supplied(node) and op.standardize is None:
         settled = {"stride": stride, "padding": pad, "dilation": dilation, "groups": op.groups, "bias": op.bias}
-        return emit.module(MODULES[rank](t.shape[1], op.out, kernel, padding_mode=op.pad_mode, **settled), x)
+        module = MODULES[rank](t.channels, op.out, kernel, padding_mode=op.pad_mode, **settled)
+        return channels_second(emit, emit.module(module, x), t, back=True)
     if op.pad_mode != "zeros" and any(pad):
         x = emit.call(F.pad, x, [p for p in reversed(pad) for _ in "ab"], op.pad_mode)
         pad = (0,) * rank
-    bias = emit.weight("bias") if op.bias else None
-    return emit.call(FUNCTIONS[rank], x, emit.weight("weight"), bias, stride, pad, dilation, op.groups)
+    weight, bias = emit.weight("weight"), emit.weight("bias") if op.bias else None
+    if op.standardize is not None:
+        weight = _standardized(emit, op, weight, kernel)
+    y = emit.call(FUNCTIONS[rank], x, weight, bias, stride, pad, dilation, op.groups)
+    return channels_second(emit, y, t, back=True)
+
+
+def _standardized(emit: Emit, op: Conv, weight: Value, kernel: tuple[int, ...]) -> Value:
+    """Each filter with mean 0 and variance 1: batch normalisation of one sample, the filters its channels."""
+    flat = emit.method("reshape", weight, 1, op.out, -1)
+    even = emit.call(F.batch_norm, flat, None, None, training=True, momentum=0.0, eps=op.standardize)
+    return emit.method("reshape", even, op.out, -1, *kernel)
 
 
 def same_padding(

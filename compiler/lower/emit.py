@@ -127,8 +127,17 @@ class Emit:
         else:
             result = tuple(value for _, value in outputs)
         self.fx.output(result)
+        self._sweep()
 
     # -- inside
+
+    def _sweep(self) -> None:
+        """Leave out parts of results that nothing reads: the last states of a recurrent layer, the places of a pool."""
+        named = {self.values[edge] for edge in self.graph.results.values() if edge in self.values}
+        for node in reversed(list(self.fx.nodes)):
+            part = node.target in (operator.getitem, "select") and node.op in ("call_function", "call_method")
+            if part and not node.users and node not in named:
+                self.fx.erase_node(node)
 
     def _at(self, node: Node) -> None:
         shape = self._texts.get(node.outputs)

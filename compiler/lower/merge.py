@@ -14,29 +14,32 @@ from ogive.dsl.graph import Node
 from ogive.dsl.ops.merge import Arithmetic, Concat, Split, places
 from ogive.dsl.types import Role, Tensor
 
-__all__ = ["concat", "neg", "split", "stack"]
+__all__ = ["beside", "binary", "concat", "neg", "split", "stack"]
 
 BINARY: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "pow": operator.pow,
 }
 
 
-def _binary(function: Callable[..., Any]) -> Callable[..., Value]:
+def binary(function: Callable[..., Any]) -> Callable[..., Value]:
+    """The lowering of arithmetic: `function` of two tensors, or of a tensor and a number."""
+
     def lowering(emit: Emit, node: Node, *xs: Value) -> Value:
         op, made = settings(node, Arithmetic), node.outputs[0]
         if op.number is not None:
-            return emit.call(function, op.number, xs[0]) if op.reverse else emit.call(function, xs[0], op.number)
-        a, b = (_beside(emit, x, t, made) for x, t in zip(xs, emit.types(node), strict=True))
+            number = op.number if isinstance(op.number, float) else emit.size(op.number)
+            return emit.call(function, number, xs[0]) if op.reverse else emit.call(function, xs[0], number)
+        a, b = (beside(emit, x, t, made) for x, t in zip(xs, emit.types(node), strict=True))
         return emit.call(function, a, b)
 
     return lowering
 
 
 for _op, _function in BINARY.items():
-    lowers(_op)(_binary(_function))
+    lowers(_op)(binary(_function))
 
 
-def _beside(emit: Emit, x: Value, t: Tensor, made: Tensor) -> Value:
+def beside(emit: Emit, x: Value, t: Tensor, made: Tensor) -> Value:
     """`x` with axes of size 1 where it lacks one of the result's, behind its first axis: torch adds those in front."""
     found = places(t, made)
     assert found is not None
@@ -59,20 +62,27 @@ def concat(emit: Emit, node: Node, *xs: Value) -> Value:
     _, place = op.laid(types)
     parts = []
     for x, t in zip(xs, types, strict=True):
-        parts.append(_widened(emit, x, t, made))
+        parts.append(_widened(emit, x, t, made, place))
     return emit.call(torch.cat, parts, place) if len(parts) > 1 else parts[0]
 
 
-def _widened(emit: Emit, x: Value, t: Tensor, made: Tensor) -> Value:
-    """`x` with the leading axes it lacks, and the result's batch."""
-    missing = made.rank - t.rank
-    if made.roles[0] is not Role.BATCH:
-        return emit.method("unsqueeze", x, 0) if missing else x
-    batch = made.shape[0]
-    if missing:
-        return emit.method("expand", x, emit.size(batch), *[1] * (missing - 1), *[-1] * t.rank)
-    if t.shape[0] == 1 and batch != 1:
-        return emit.method("expand", x, emit.size(batch), *[-1] * (t.rank - 1))
+def _widened(emit: Emit, x: Value, t: Tensor, made: Tensor, along: int) -> Value:
+    """`x` with the axes it lacks, stretched to the result's, as is its batch; along the joined axis it is 1 long."""
+    found = places(t, made)
+    assert found is not None
+    missing = set(range(made.rank)) - set(found)
+    sizes: list[int | Value] = [-1] * made.rank
+    for place in sorted(missing):
+        if any(i < place for i in found):
+            x = emit.method("unsqueeze", x, place)
+    for place, size in enumerate(made.shape):
+        batch = made.roles[place] is Role.BATCH and t.find(Role.BATCH) is not None and t.shape[0] == 1 and size != 1
+        if place == along:
+            sizes[place] = 1 if place in missing else -1
+        elif place in missing or batch:
+            sizes[place] = emit.size(size)
+    if any(size != -1 for size in sizes):
+        return emit.method("expand", x, *sizes)
     return x
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Arange", "Attention", "CausalMask", "DropPath", "FrozenBatchNorm", "SamePad", "TransposedLinear"]
+__all__ = ["Arange", "Attention", "CausalMask", "DropPath", "FrozenBatchNorm", "SamePad", "TransposedLinear", "Uniform"]
 
 
 class DropPath(nn.Module):
@@ -104,6 +104,18 @@ class Arange(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.arange(x.shape[self.axis], device=x.device)[None]
+
+
+class Uniform(nn.Module):
+    """A number from 0 to 1 for each place of axis `axis` of each sample of the input, drawn anew at each call."""
+
+    def __init__(self, axis: int = 1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        dtype = x.dtype if x.is_floating_point() else None
+        return torch.rand((x.shape[0], x.shape[self.axis]), dtype=dtype, device=x.device)
 
 
 class CausalMask(nn.Module):

@@ -14,13 +14,14 @@ from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.modules import SamePad
 from ogive.compiler.lower.register import lowers, settings
 from ogive.dsl.graph import Node
-from ogive.dsl.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, Upsample
+from ogive.dsl.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, MaxUnpool, Upsample
 from ogive.dsl.ops.settings import each
 from ogive.dsl.types import Tensor
 
-__all__ = ["adaptive_pool", "avg_pool", "global_max_pool", "global_pool", "max_pool", "upsample"]
+__all__ = ["adaptive_pool", "avg_pool", "global_max_pool", "global_pool", "max_pool", "max_unpool", "upsample"]
 
 MAX: Any = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+UNPOOL: Any = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
 AVG: Any = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 ADAPTIVE: Any = {
     "mean": {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d},
@@ -54,6 +55,17 @@ def max_pool(emit: Emit, node: Node, x: Value) -> Value | tuple[Value, ...]:
     if both:
         made = emit.call(operator.getitem, made, 0)
     return from_grid(emit, made, x, t) if t.layout == "tokens" else made
+
+
+@lowers("max_unpool")
+def max_unpool(emit: Emit, node: Node, x: Value, indices: Value) -> Value:
+    """The size is told: it is that of `like`, or what follows from the window."""
+    op, (t, _) = settings(node, MaxUnpool), emit.types(node)
+    rank = t.rank - 2
+    kernel, stride, pad = op.windows(rank)
+    pad = (0,) * rank if pad is None else pad
+    size = tuple(emit.size(n) for n in op.target(t.shape[2:]))
+    return emit.call(UNPOOL[rank], x, indices, kernel, stride, pad, size)
 
 
 @lowers("avg_pool")

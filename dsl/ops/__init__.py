@@ -3,13 +3,25 @@
 from ogive.dsl.ops import (
     activation,
     attention,
+    bias,
+    choice,
+    compare,
     conv,
+    deform,
+    grid,
     layout,
     linear,
     merge,
+    noise,
     norm,
+    place,
     plane,
     pool,
+    product,
+    recurrent,
+    reduce,
+    region,
+    regroup,
     regularise,
     settings,
     source,
@@ -17,6 +29,7 @@ from ogive.dsl.ops import (
 from ogive.dsl.ops.record import RECORDS
 
 __all__ = [
-    "RECORDS", "activation", "attention", "conv", "layout", "linear", "merge", "norm", "plane", "pool", "regularise",
-    "settings", "source",
+    "RECORDS", "activation", "attention", "bias", "choice", "compare", "conv", "deform", "grid", "layout", "linear",
+    "merge", "noise", "norm", "place", "plane", "pool", "product", "recurrent", "reduce", "region", "regroup",
+    "regularise", "settings", "source",
 ]

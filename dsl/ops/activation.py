@@ -157,6 +157,12 @@ class Log(Activation):
     op: ClassVar[str] = "log"
 
 
+class Log2(Activation):
+    """The logarithm of each element to base 2."""
+
+    op: ClassVar[str] = "log2"
+
+
 class Sqrt(Activation):
     """The square root of each element."""
 
@@ -173,6 +179,12 @@ class Abs(Primitive):
         if inputs[0].dtype == "bool":
             floats(inputs[0], self.op)
         return (inputs[0],)
+
+
+class Sign(Abs):
+    """-1, 0 or 1: the sign of each element."""
+
+    op: ClassVar[str] = "sign"
 
 
 class Sin(Activation):

@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar, Literal
 
 from ogive.dsl.dims import Dim
-from ogive.dsl.ops.plane import area, expect_image, laid, slid, tokens_of
+from ogive.dsl.ops.plane import area, expect_image, is_sequence, laid, slid, tokens_of
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Size, Weight
 from ogive.dsl.ops.settings import (
     STD,
@@ -22,9 +22,9 @@ from ogive.dsl.ops.settings import (
     each,
     floats,
 )
-from ogive.dsl.types import Tensor
+from ogive.dsl.types import Axis, Role, Tensor
 
-__all__ = ["Conv", "Patchify", "TransposeConv", "paddings"]
+__all__ = ["ONE", "Conv", "Patchify", "TransposeConv", "grouped", "paddings"]
 
 ONE = Size((1,))
 NONE = Size((0,))
@@ -39,13 +39,18 @@ def paddings(pad: Size | str | None, kernel: tuple[int, ...], dilation: tuple[in
     return tuple((k - 1) // 2 * d if k % 2 else 0 for k, d in zip(kernel, dilation, strict=True))
 
 
-def _grouped(op: str, width: Dim, out: int, groups: int) -> None:
+def grouped(op: str, width: Dim, out: Dim, groups: int) -> None:
+    """Demand that the groups divide the channels that come in and those that go out.
+
+    Raises:
+        Mismatch: A203, they do not; the help lists what does.
+    """
     if isinstance(width, int) and width % groups:
         raise Mismatch(
             f"{width} channels do not divide into {groups} groups", setting="groups", input=0, code="A203",
             help=f"groups that divide {width}: {divisors(width)}",
         )
-    if out % groups:
+    if isinstance(out, int) and out % groups:  # no number while a `?` is solved for
         raise Mismatch(
             f"`{op}` makes {out} channels, which do not divide into {groups} groups", setting="out", code="A203",
             help=f"groups that divide {out}: {divisors(out)}",
@@ -55,9 +60,12 @@ def _grouped(op: str, width: Dim, out: int, groups: int) -> None:
 class Conv(Primitive):
     """A convolution; grouped, dilated, strided. 1-D, 2-D or 3-D, as the input is.
 
-    Shapes: `B C H W` -> `B out h w`, h = floor((H + 2*pad - dilation*(k - 1) - 1) / stride) + 1 on each axis.
+    Shapes: `B C H W` -> `B out h w`, h = floor((H + 2*pad - dilation*(k - 1) - 1) / stride) + 1 on each axis; tokens
+    without a grid are a sequence, `B N C` -> `B n out`, and take a `size` of one number.
     Padding: by default `(k - 1) // 2 * dilation` beside an odd kernel, 0 beside an even one; numbers are explicit;
     "same" is TensorFlow's, h = ceil(H / stride) with the odd pixel at bottom and right.
+    `standardize=eps` brings each filter to mean 0 and variance 1 before it is used (Qiao et al. 2019,
+    arXiv:1903.10520): (w - mean) / sqrt(var + eps), as timm's `StdConv2d`.
     Weights: weight [out, C / groups, k..], bias [out].
     """
 
@@ -73,15 +81,25 @@ class Conv(Primitive):
     groups: Count = 1
     bias: bool = True
     pad_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    standardize: Positive | None = None
     init: Filling = "torch"
     std: Positive = STD
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
-        sizes = expect_image(x, "conv")
+        line = is_sequence(x)
+        sizes = (x.shape[1],) if line else expect_image(x, "conv")
         floats(x, "conv")
-        _grouped("conv", x.shape[1], self.out, self.groups)
+        width = x.shape[2 if line else 1]
+        grouped("conv", width, self.out, self.groups)
+        if line and len(self.size) > 1:
+            raise Mismatch(
+                f"`conv` runs along a sequence with a size of one number; here are {self.size} and `{x}`",
+                setting="size", input=0, help=f"`conv({self.out}, {self.size[0]})`; `patchify` makes tokens with a grid",
+            )
         kernel, stride, dilation = self.windows(len(sizes))
+        if self.standardize is not None and width // self.groups * prod(kernel) == 1:
+            raise Mismatch("a filter of one number has no variance to be standardized by", setting="standardize")
         pad = paddings(self.pad, kernel, dilation)
         if pad is not None and self.pad_mode in ("reflect", "circular"):
             room = 0 if self.pad_mode == "circular" else 1
@@ -91,7 +109,11 @@ class Conv(Primitive):
                         f'pad_mode="{self.pad_mode}" takes {p} positions from an axis of {n}', setting="pad", input=0,
                         help=f"a padding of at most {n - room}",
                     )
-        return (laid(x, slid("conv", sizes, kernel, stride, pad, dilation), at.node, self.out),)
+        made = slid("conv", sizes, kernel, stride, pad, dilation)
+        if line:
+            axis = x.axes[1] if x.axes[1].size == made[0] else Axis(Role.POSITION, made[0], (), at.node)
+            return (Tensor((x.axes[0], axis, Axis(Role.CHANNEL, self.out))),)
+        return (laid(x, made, at.node, self.out),)
 
     def windows(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation along each axis."""
@@ -100,13 +122,13 @@ class Conv(Primitive):
 
     def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
         kernel = each(self.size, inputs[0].rank - 2, "size")
-        width = at.number(inputs[0].shape[1], "the number of channels that `conv` sees")
+        width = at.number(inputs[0].channels or 0, "the number of channels that `conv` sees")
         weight = Weight("weight", (self.out, width // self.groups, *kernel), self.init, std=self.std)
         return (weight, Weight("bias", (self.out,), bias_init(self.init))) if self.bias else (weight,)
 
     def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
         kernel = each(self.size, inputs[0].rank - 2, "size")
-        return area(outputs[0].shape) * (inputs[0].shape[1] // self.groups) * prod(kernel)
+        return area(outputs[0].shape) * ((inputs[0].channels or 0) // self.groups) * prod(kernel)
 
 
 class TransposeConv(Primitive):
@@ -135,7 +157,7 @@ class TransposeConv(Primitive):
         x = inputs[0]
         sizes = expect_image(x, "transpose_conv")
         floats(x, "transpose_conv")
-        _grouped("transpose_conv", x.shape[1], self.out, self.groups)
+        grouped("transpose_conv", x.shape[1], self.out, self.groups)
         out: list[Dim] = []
         for n, k, s, p, more, d in zip(sizes, *self.windows(len(sizes)), strict=True):
             if more >= max(s, d):

@@ -40,17 +40,39 @@ def broadcast(at: Site, op: str, a: Tensor, b: Tensor) -> Tensor:
     Raises:
         Mismatch: roles in another order, sizes that differ, two different grids.
     """
-    wide, narrow = (a, b) if a.rank >= b.rank else (b, a)
-    at_axes = places(narrow, wide)
-    if at_axes is None:
+    wide = max(a, b, key=lambda x: x.rank) if _holds(a, b) or _holds(b, a) else _union(a, b)
+    at_a, at_b = (None if wide is None else places(x, wide) for x in (a, b))
+    if wide is None or at_a is None or at_b is None:
         raise Mismatch(f"`{op}` cannot lay `{a}` beside `{b}`", input=1, help=_layout_help(a, b))
     axes = list(wide.axes)
-    for mine, place in zip(narrow.axes, at_axes, strict=True):
-        first, second = (axes[place], mine) if wide is a else (mine, axes[place])
-        axes[place] = _stretched(at, op, a, b, first, second)
+    mine, theirs = dict(zip(at_a, a.axes, strict=True)), dict(zip(at_b, b.axes, strict=True))
+    for place in mine.keys() & theirs.keys():
+        axes[place] = _stretched(at, op, a, b, mine[place], theirs[place])
     dtypes = {a.dtype, b.dtype}
-    dtype: DType = "float" if "float" in dtypes else "int"
+    dtype: DType = "float" if "float" in dtypes else "int" if "int" in dtypes else "bool"
     return Tensor(tuple(axes), dtype)
+
+
+def _holds(narrow: Tensor, wide: Tensor) -> bool:
+    return places(narrow, wide) is not None
+
+
+def _union(a: Tensor, b: Tensor) -> Tensor | None:
+    """The axes of both, where their roles leave one order: `N C` and `B N` make `B N C`; `B N` and `B C` do not."""
+    if len(set(a.roles)) < a.rank or len(set(b.roles)) < b.rank:
+        return None
+    mine, theirs = list(a.axes), list(b.axes)
+    found: list[Axis] = []
+    while mine or theirs:
+        heads = [x for x, others in ((mine, theirs), (theirs, mine))
+                 if x and x[0].role not in [o.role for o in others[1:]]]
+        if not heads or (len(heads) == 2 and mine[0].role is not theirs[0].role):
+            return None
+        role = heads[0][0].role
+        found.append(heads[0][0])
+        mine, theirs = ([x for x in axes if x.role is not role] for axes in (mine, theirs))
+    made = Tensor(tuple(found), a.dtype)
+    return made if made.layout in ("tokens", "image") else None
 
 
 def _stretched(at: Site, op: str, a: Tensor, b: Tensor, first: Axis, second: Axis) -> Axis:
@@ -107,23 +129,24 @@ def _width_help(role: Role, m: Dim, n: Dim) -> str | None:
 
 
 class Arithmetic(Primitive):
-    """What two tensors, or a tensor and a number, make element by element."""
+    """What two tensors, or a tensor and a number, make element by element. The number may be a free size."""
 
     family: ClassVar[Family] = "merge"
     inputs: ClassVar[tuple[str, ...]] = ("*xs",)
 
-    number: float | int | None = None
+    number: float | Dim | None = None
     reverse: bool = False
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         for i, x in enumerate(inputs):
-            if x.dtype == "bool":
-                raise Mismatch(f"`{self.op}` works on numbers; here are elements `{x}`", input=i)
+            if x.dtype == "bool" and (self.op != "mul" or self.number is not None):
+                raise Mismatch(f"`{self.op}` works on numbers; here are elements `{x}`", input=i,
+                               help="`where` turns truth values into numbers")
         if self.number is not None:
             if len(inputs) != 1:
                 raise Mismatch(f"`{self.op}` with a number takes one tensor, here are {len(inputs)}", setting="number")
             x = inputs[0]
-            whole = x.dtype != "float" and isinstance(self.number, int)
+            whole = x.dtype != "float" and not isinstance(self.number, float)
             return (self.answer(x.of("int" if whole else "float")),)
         if len(inputs) != 2:
             raise Mismatch(f"`{self.op}` takes two tensors, or a tensor and a number; here are {len(inputs)}", input=0)
@@ -153,7 +176,7 @@ class Sub(Arithmetic):
 
 
 class Mul(Arithmetic):
-    """a * b, element by element.
+    """a * b, element by element. Truth values count as 0 and 1; the product of two of them is true where both are.
 
     Shapes: as `add`.
     """
@@ -206,9 +229,10 @@ class Neg(Primitive):
 class Concat(Primitive):
     """Joins tensors end to end: images and vectors along the channels, tokens and ids along the positions.
 
-    Shapes: `B C1 H W`, `B C2 H W` -> `B (C1 + C2) H W`; `B N C`, `B M C` -> `B (N + M) C`, segments add. `axis="C"` or
-    `"N"` says otherwise. Beside tokens, `learned(1, n, C)` and `learned(n, C)` stretch over the batch, and a channel
-    vector is one position.
+    Shapes: `B C1 H W`, `B C2 H W` -> `B (C1 + C2) H W`; `B N C`, `B M C` -> `B (N + M) C`, segments add. `concat(C)`,
+    `concat(N)` or another letter of the annotation says otherwise; along the channels, what has no positions stretches
+    over them. Beside tokens, `learned(1, n, C)` and `learned(n, C)` stretch over the batch, and a channel vector is one
+    position.
     """
 
     op: ClassVar[str] = "concat"
@@ -221,14 +245,18 @@ class Concat(Primitive):
         if len(inputs) == 1:
             raise Mismatch("`concat` joins two tensors or more; here is one", input=0, help="a, b -> concat")
         xs, place = self.laid(inputs)
-        first = max(xs, key=lambda x: x.shape[0] != 1) if xs[0].roles[:1] == (Role.BATCH,) else xs[0]
-        i = next(i for i, x in enumerate(xs) if x is first)
+        i = max(range(len(xs)), key=lambda k: (inputs[k].rank, xs[k].shape[0] != 1))
+        first = xs[i]
+        if first.roles[:1] == (Role.BATCH,):
+            first = first.with_axis(0, next((x.axes[0] for x in xs if x.shape[0] != 1), first.axes[0]))
         axes = list(first.axes)
         for k, other in enumerate(xs):
             if other.dtype != first.dtype:
                 raise Mismatch(f"`concat` of `{first}` and `{other}`: elements of two kinds", input=k)
             for j, (mine, theirs) in enumerate(zip(first.axes, other.axes, strict=True)):
                 if j == place or mine.size == theirs.size or (mine.role is Role.BATCH and theirs.size == 1):
+                    continue
+                if theirs.size == 1 and inputs[k].find(mine.role) is None:  # an axis that it lacks stretches
                     continue
                 _agree(at, self.op, mine, theirs, inputs[i], inputs[k], k)
         total: Dim = 0
@@ -245,9 +273,10 @@ class Concat(Primitive):
             Mismatch: layouts that do not go together.
         """
         wide = max(inputs, key=lambda x: x.rank)
-        xs = [_widened(x, wide, k) for k, x in enumerate(inputs)]
-        if self.axis is not None:
-            return xs, axis_place(wide, self.axis, self.op)
+        along = None if self.axis is None else axis_place(wide, self.axis, self.op)
+        xs = [_widened(x, wide, k, along) for k, x in enumerate(inputs)]
+        if along is not None:
+            return xs, along
         sequence = wide.layout in ("tokens", "ids") or wide.roles == (Role.POSITION, Role.CHANNEL)
         place = wide.find(Role.POSITION if sequence else Role.CHANNEL)
         if place is None:
@@ -257,13 +286,14 @@ class Concat(Primitive):
         return xs, place
 
 
-def _widened(x: Tensor, wide: Tensor, input: int) -> Tensor:
-    """`x` with the axes it lacks, of size 1: batch and position alone."""
+def _widened(x: Tensor, wide: Tensor, input: int, along: int | None) -> Tensor:
+    """`x` with the axes it lacks, of size 1: batch and position alone, any where it is joined along another axis."""
     at_axes = places(x, wide)
     missing = set(range(wide.rank)) - set(at_axes or ())
-    if at_axes is None or any(wide.roles[i] not in (Role.BATCH, Role.POSITION) for i in missing):
+    stretches = along is not None and along not in missing
+    if at_axes is None or (not stretches and any(wide.roles[i] not in (Role.BATCH, Role.POSITION) for i in missing)):
         raise Mismatch(f"`concat` cannot join `{x}` to `{wide}`", input=input, help=_layout_help(x, wide))
-    if missing and x.roles[:1] == (Role.BATCH,):
+    if missing and x.roles[:1] == (Role.BATCH,) and not stretches:
         raise Mismatch(
             f"`concat` cannot join the vector `{x}` to `{wide}`", input=input,
             help="`take(..., keep=True)` keeps one position",

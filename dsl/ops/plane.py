@@ -8,12 +8,19 @@ from ogive.dsl.dims import Dim, ceil_div
 from ogive.dsl.ops.record import Mismatch
 from ogive.dsl.types import SPATIAL, Axis, Role, Segment, Tensor
 
-__all__ = ["area", "expect_image", "grid_axis", "is_image", "laid", "plane", "slid", "tokens_of"]
+__all__ = [
+    "area", "expect_image", "grid_axis", "is_image", "is_sequence", "laid", "plane", "slid", "tokens_of",
+]
 
 
 def is_image(x: Tensor) -> bool:
     """`B C` and one to three axes to slide over."""
     return x.roles[:2] == (Role.BATCH, Role.CHANNEL) and x.rank > 2 and all(r in SPATIAL for r in x.roles[2:])
+
+
+def is_sequence(x: Tensor) -> bool:
+    """Tokens that never had a grid: words, samples of a signal."""
+    return x.layout == "tokens" and not x.axes[1].lost and not any(s.grid for s in x.axes[1].segments)
 
 
 def expect_image(x: Tensor, op: str) -> tuple[Dim, ...]:

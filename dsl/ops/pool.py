@@ -12,7 +12,7 @@ from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, S
 from ogive.dsl.ops.settings import Padding, Window, each, floats
 from ogive.dsl.types import Axis, Role, Tensor, vector
 
-__all__ = ["AdaptivePool", "AvgPool", "GlobalPool", "MaxPool", "Upsample"]
+__all__ = ["AdaptivePool", "AvgPool", "GlobalPool", "MaxPool", "MaxUnpool", "Upsample"]
 
 NONE = Size((0,))
 ONE = Size((1,))
@@ -75,6 +75,48 @@ class MaxPool(_Window):
                 help="`to_image` turns tokens with a grid into an image" if not is_image(inputs[0]) else None,
             )
         return (made, made.of("int"))
+
+
+class MaxUnpool(_Window):
+    """Puts each value back where the largest one stood, zeros elsewhere (SegNet, arXiv:1511.00561).
+
+    Shapes: `B C h w` -> `B C H W`, the plane of `like`, or without it (h - 1)*stride - 2*pad + size. `indices` are
+    those of the `max_pool` it undoes: `max_unpool(2x2, indices=pool.indices, like=x)`.
+    """
+
+    op: ClassVar[str] = "max_unpool"
+    references: ClassVar[frozenset[str]] = frozenset({"like"})
+    tensors: ClassVar[tuple[str, ...]] = ("indices",)
+
+    indices: Reference
+    like: Reference | None = None
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, places = inputs[0], self.indices.tensor
+        sizes = expect_image(x, self.op)
+        floats(x, self.op)
+        if places.dtype != "int" or not is_image(places):
+            raise Mismatch(f"`indices` are the places that `max_pool` noted; here comes `{places}`", setting="indices",
+                           help="`pool = max_pool(2x2, indices=True)`, then `indices=pool.indices`")
+        for i, (mine, theirs) in enumerate(zip(x.shape, places.shape, strict=False)):
+            if x.rank != places.rank or (isinstance(mine, int) and isinstance(theirs, int) and mine != theirs):
+                raise Mismatch(f"each value has a place; here are values `{x}` and places `{places}`",
+                               setting="indices", input=0)
+            at.same(mine, theirs, f"axis {i} of the values and of `indices`")
+        return (laid(x, self.target(sizes), at.node),)
+
+    def target(self, sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
+        """The sizes of the plane that is made."""
+        if self.like is not None:
+            found = expect_image(self.like.tensor, self.op)
+            if len(found) != len(sizes):
+                raise Mismatch(f"`{self.like}` has a plane of {len(found)} axes, here are {len(sizes)}", setting="like",
+                               input=0)
+            return found
+        kernel, stride, pad = self.windows(len(sizes))
+        if pad is None:
+            raise Mismatch('pad="same" forgets the size', setting="pad", help="`like=` names a node of that size")
+        return tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(sizes, kernel, stride, pad, strict=True))
 
 
 class AvgPool(_Window):

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from ogive.dsl.dims import Dim
+from ogive.dsl.dims import Dim, Poly
+from ogive.dsl.dims_text import show
 from ogive.dsl.types import DType, Role, Tensor
 
 __all__ = [
@@ -67,10 +68,12 @@ Sampling: TypeAlias = Literal["nearest", "bilinear", "bicubic"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A setting that names a node for its segment or shape and reads no data from it: `take(cls_token)`, `like=x`."""
+    """A setting that names a node: for its segment or shape (`take(cls_token)`, `like=x`), or for its data where the
+    record lists the setting among its `tensors` (`indices=pool.indices`)."""
 
     node: str
     tensor: Tensor
+    result: int = 0
 
     def __str__(self) -> str:
         return self.node
@@ -129,6 +132,9 @@ class Site(Protocol):
     def is_same(self, left: Dim, right: Dim) -> bool:
         """Whether two sizes are known to be equal."""
 
+    def most(self, size: Dim, limit: Dim, what: str) -> None:
+        """Demand `size <= limit`: proved, refuted (`Mismatch` with `what` in its title) or kept as a guard."""
+
 
 RECORDS: Final[dict[str, type[Primitive]]] = {}
 """Every primitive by its name in the language."""
@@ -145,17 +151,21 @@ class Primitive(BaseModel):
     op: ClassVar[str] = ""
     family: ClassVar[Family]
     inputs: ClassVar[tuple[str, ...]] = ("x",)
-    """Names of the data inputs. A last name that starts with `*` takes one or more."""
+    """Names of the data inputs. One that starts with `*` takes one or more, those that end with `?` may be left out."""
     results: ClassVar[tuple[str, ...]] = ("",)
-    """Names of the results: `_.indices` reads one by name."""
+    """Names of the results: `_.indices` reads one by name. One that starts with `*` is a list: `encoder.h[0]`."""
     parts: ClassVar[bool] = False
     """Whether the results are parts that must all be consumed (`split`)."""
     spread: ClassVar[str | None] = None
     """The setting that takes all positional settings as a tuple: `learned(1, 1, dim)`."""
     references: ClassVar[frozenset[str]] = frozenset()
     """Settings that take a `Reference`."""
+    tensors: ClassVar[tuple[str, ...]] = ()
+    """Settings that bring data: a `Reference` each, and, where set, a further input behind those left of the arrow."""
     given: ClassVar[frozenset[str]] = frozenset()
     """Weights that may be supplied by keyword: `weight=wte.weight`."""
+    told: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are no settings: the builder reads them off the annotations (`annotations.py`)."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -180,6 +190,11 @@ class Primitive(BaseModel):
         """Multiply-adds of one run: convolutions, linears, products of attention; not look-ups, norms or pools."""
         return 0
 
+    @property
+    def late(self) -> bool:
+        """Whether `macs` is exact only once every size is a number: a pattern on a grid that is free."""
+        return False
+
     def vanishes(self) -> bool:
         """Whether these settings make it the identity (a drop rate of 0): then no node is built."""
         return False
@@ -191,7 +206,8 @@ class Primitive(BaseModel):
     def settings(self) -> dict[str, Any]:
         """The settings that differ from their defaults, in order: what is worth printing."""
         fields = type(self).model_fields
-        return {k: v for k in fields if (v := getattr(self, k)) != fields[k].default or fields[k].is_required()}
+        typed = [k for k in fields if k not in self.told]
+        return {k: v for k in typed if (v := getattr(self, k)) != fields[k].default or fields[k].is_required()}
 
     def __str__(self) -> str:
         inside = ", ".join(f"{k}={show_setting(v)}" for k, v in self.settings().items())
@@ -204,7 +220,7 @@ def show_setting(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, tuple) and not isinstance(value, Size):
         return "[" + ", ".join(map(show_setting, value)) + "]"
-    return str(value)
+    return show(value) if isinstance(value, Poly) else str(value)
 
 
 def channel_place(x: Tensor, op: str) -> int:

@@ -13,7 +13,7 @@ from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Weight
 from ogive.dsl.ops.settings import STD, Count, Filling, Positive, Window, each, floats
 from ogive.dsl.types import Axis, Role, Segment, Tensor
 
-__all__ = ["Arange", "Learned", "Position", "ZerosLike"]
+__all__ = ["Arange", "Learned", "Ones", "Position", "Slice", "Zeros", "ZerosLike", "learned_type"]
 
 ROLES = {
     0: (),
@@ -25,11 +25,32 @@ ROLES = {
 }
 
 
+WORDS = {**{role.value: role for role in Role if role is not Role.OTHER}, "col": Role.COL}
+"""Roles by their words: `learned(heads, 1, 1) : head . .`."""
+
+
+def learned_type(dims: tuple[int, ...], origin: str, words: tuple[str, ...] = ()) -> Tensor:
+    """The type of a tensor that a file writes down by its sizes, made by `origin`: roles go by the number of axes, or
+    are the `words` of an annotation ("" is a plain axis).
+    """
+    roles = ROLES.get(len(dims), (Role.OTHER,) * len(dims))
+    if words:
+        roles = tuple(WORDS.get(word, Role.OTHER) for word in words)
+    axes = [Axis(role, size) for role, size in zip(roles, dims, strict=True)]
+    for i, axis in enumerate(axes):
+        if axis.role is Role.POSITION:
+            axes[i] = Axis(Role.POSITION, axis.size, (Segment(axis.size, (), origin),))
+    if len(axes) == 1:  # beside tokens it is one position, and is found there by its name
+        axes[0] = Axis(Role.CHANNEL, axes[0].size, (Segment(1, (), origin),))
+    return Tensor(tuple(axes))
+
+
 class Learned(Primitive):
     """A learned tensor: a class token, queries, a factor.
 
     Shapes: `learned()` is a number, `learned(C)` a channel vector, `learned(n, C)` n positions, `learned(1, n, C)` the
-    same with a batch. Weight: one bare parameter, whose key is the node's.
+    same with a batch. Other roles stand in the annotation: `learned(heads, 1, 1) : head . .`, of batch, channel,
+    position, row, column, frame and head. Weight: one bare parameter, whose key is the node's.
     `trainable=False` is still a parameter. `std` belongs to `init` "normal" and "trunc_normal".
     """
 
@@ -38,23 +59,81 @@ class Learned(Primitive):
     inputs: ClassVar[tuple[str, ...]] = ()
     spread: ClassVar[str | None] = "dims"
 
+    told: ClassVar[frozenset[str]] = frozenset({"roles"})
+
     dims: tuple[Count, ...] = ()
     init: Filling = "trunc_normal"
     std: Positive = STD
     trainable: bool = True
+    roles: tuple[str, ...] = ()
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
-        roles = ROLES.get(len(self.dims), (Role.OTHER,) * len(self.dims))
-        axes = [Axis(role, size) for role, size in zip(roles, self.dims, strict=True)]
-        for i, axis in enumerate(axes):
-            if axis.role is Role.POSITION:
-                axes[i] = Axis(Role.POSITION, axis.size, (Segment(axis.size, (), at.node),))
-        if len(axes) == 1:  # beside tokens it is one position, and is found there by its name
-            axes[0] = Axis(Role.CHANNEL, axes[0].size, (Segment(1, (), at.node),))
-        return (Tensor(tuple(axes)),)
+        if self.roles and len(self.roles) != len(self.dims):
+            raise Mismatch(f"`learned` has {len(self.dims)} axes here, and its annotation says {len(self.roles)} roles",
+                           setting="dims", help="a word for each axis, or `.`")
+        return (learned_type(self.dims, at.node, self.roles),)
 
     def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
         return (Weight("", self.dims, self.init, trainable=self.trainable, std=self.std),)
+
+
+class Slice(Primitive):
+    """Part of the first axis of a weight, or of what is made of weights: `w[a:b]`; `w[i]` drops the axis.
+
+    Shapes: `n ...` -> `stop - start ...`, or `...` with `drop`, which takes the one at `start`. Numbers below 0 count
+    from the end.
+    """
+
+    op: ClassVar[str] = "slice"
+    family: ClassVar[Family] = "data"
+
+    start: int | None = None
+    stop: int | None = None
+    drop: bool = False
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        if not x.rank:
+            raise Mismatch("a number has no axis to cut", input=0)
+        size = at.number(x.shape[0], "the axis that is cut")
+        for name, end in (("start", self.start), ("stop", self.stop)):
+            last = size - 1 if self.drop else size
+            if end is not None and not -size <= end <= last:
+                raise Mismatch(f"the first axis of `{x}` has {size} elements; {end} lies outside", setting=name,
+                               input=0, help=f"a number from 0 to {last}")
+        if self.drop:
+            return (x.without(0),)
+        count = len(range(size)[self.start : self.stop])
+        if not count:
+            raise Mismatch(f"nothing is left of {size} elements", setting="stop", input=0,
+                           help="`w[a:b]` is from a on, up to b, b left out")
+        return (x.with_axis(0, Axis(x.axes[0].role, count)),)
+
+
+class Zeros(Primitive):
+    """Zeros of a shape that is written down: the missing bias of the keys, the first state of a recurrence.
+
+    Shapes: `zeros()` is a number, `zeros(C)` a channel vector, and so on as `learned`. No weight, no gradient.
+    """
+
+    op: ClassVar[str] = "zeros"
+    family: ClassVar[Family] = "data"
+    inputs: ClassVar[tuple[str, ...]] = ()
+    spread: ClassVar[str | None] = "dims"
+
+    dims: tuple[Count, ...] = ()
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (learned_type(self.dims, at.node),)
+
+
+class Ones(Zeros):
+    """Ones of a shape that is written down.
+
+    Shapes: as `zeros`.
+    """
+
+    op: ClassVar[str] = "ones"
 
 
 class Position(Primitive):
@@ -62,7 +141,9 @@ class Position(Primitive):
 
     Shapes: tokens with a grid of `size`, same. Weight: one bare parameter, whose key is the node's:
     [1, prefix + h w, C], or [1, h, w, C] with `layout="grid"`.
-    `init="sincos"` is the fixed sine and cosine code of MAE (He et al. 2021).
+    `init="sincos"` is the fixed sine and cosine code of MAE (He et al. 2021). `resize="bicubic"` takes a grid of any
+    size: the table's grid is resampled to it, without antialiasing, the places of the prefix stay (DINO, Caron et al.
+    2021, arXiv:2104.14294).
     """
 
     op: ClassVar[str] = "position"
@@ -74,6 +155,7 @@ class Position(Primitive):
     init: Literal["sincos"] | Filling = "trunc_normal"
     std: Positive = STD
     trainable: bool = True
+    resize: Literal["bicubic"] | None = None
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
@@ -91,6 +173,10 @@ class Position(Primitive):
         if axis.segments[-1].grid == ():
             raise Mismatch(f"`position` ends with its grid; `{x}` has positions behind it", input=0,
                            help="add the positions before those are joined")
+        if self.resize is not None:
+            if len(size) != 2:
+                raise Mismatch('resize="bicubic" works on rows and columns', setting="resize", input=0)
+            return (x,)
         for have, want, name in zip(axis.grid, size, ("rows", "columns"), strict=False):
             if isinstance(have, int) and have != want:
                 grid = "x".join(show(n) for n in axis.grid)

@@ -109,7 +109,9 @@ def test_conv_mistakes() -> None:
     assert refused("conv", x, out=4, dilation=Size((1, 2, 3))).setting == "dilation"
     assert refused("conv", x, out=4, pad=6, pad_mode="circular").help == "a padding of at most 5"
     assert refused("conv", grid(H, W, 6), out=4).help == "`to_image` turns tokens with a grid into an image"
-    assert refused("conv", tokens(B, N, 6), out=4).help == "make a grid with `patchify`"
+    line = refused("conv", tokens(B, N, 6), out=4)
+    assert line.title == "`conv` runs along a sequence with a size of one number; here are 3x3 and `B N 6`"
+    assert line.help == "`conv(4, 3)`; `patchify` makes tokens with a grid"
     assert "vector" in str(refused("conv", vector(B, 6), out=4).help)
     with pytest.raises(ValidationError, match="takes numbers from 1 on"):
         RECORDS["conv"](out=4, stride=0)
