@@ -11,11 +11,10 @@ from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.dims import Dim, Poly, ceil_div, divide
 from ogive.dsl.dims_text import show
 from ogive.dsl.evaluate import Evaluator
-from ogive.dsl.later import later
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, DType, Role, Segment, Tensor
 from ogive.dsl.values import POISON, Bundle, Out, Poison, Silent, describe, whole
-from ogive.dsl.work import Frame
+from ogive.dsl.work import Frame, Written
 
 __all__ = ["DTYPES", "Annotator", "Broken", "Unbound", "letters"]
 
@@ -77,7 +76,8 @@ class Annotator(Evaluator):
             case s.OpDim():
                 return self._operation(dim, frame)
             case s.AskDim():
-                raise later("`?` in a shape", dim.span)
+                raise fail("A202", "`?` stands alone on an axis of a line", dim.span,
+                           help="a letter of its own: `h`, or the size")
             case _:
                 raise fail("A202", "this stands alone in a shape", dim.span)
 
@@ -186,6 +186,7 @@ class Annotator(Evaluator):
             self._dtype(shape, actual)
             for dim, axis in self._aligned(shape, actual):
                 self._axis(dim, axis, frame)
+            frame.body.written[out.edge] = Written(shape, frame)
         except Silent:
             self.unknown_letters(shape, frame)
         except Broken as broken:
@@ -255,6 +256,10 @@ class Annotator(Evaluator):
 
     def _axis(self, dim: s.Dim, axis: Axis, frame: Frame) -> None:
         if isinstance(dim, s.AnyDim):
+            return
+        if isinstance(dim, s.AskDim):
+            found = self.work.read.get(dim.span, frozenset())
+            self.work.read[dim.span] = found | {frame.body.facts.show(axis.size)}
             return
         if isinstance(dim, s.GroupDim):
             self._group(dim, axis, frame)

@@ -253,8 +253,8 @@ class Applier(Annotations):
             *(g.edge for g in supplied.values() if g.edge is not None),
         ])
         node = Node(
-            node_id, made.op, naming.label, made, edges, outputs, frame.region, span, key, own, supplied, macs,
-            frame.body.trail,
+            node_id, made.op, naming.label, made, edges, outputs, frame.region, span, key, own, supplied,
+            macs * self.work.times, frame.body.trail,
         )
         self.work.add_node(node)
         self._declare(node, weights, module or frame.body.shared)

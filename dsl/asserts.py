@@ -8,8 +8,9 @@ from ogive.dsl import syntax as s
 from ogive.dsl.conditions import Condition, Contradiction
 from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.dims import Poly
+from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.settings import divisors
-from ogive.dsl.repeats import Repeats
+from ogive.dsl.scans import Scans
 from ogive.dsl.source import Span
 from ogive.dsl.values import Bundle, Poison, printed
 from ogive.dsl.work import Frame
@@ -17,12 +18,14 @@ from ogive.dsl.work import Frame
 __all__ = ["Asserts"]
 
 
-class Asserts(Repeats):
+class Asserts(Scans):
     """`assert C % heads == 0, "why"`."""
 
     def hold(self, st: s.Assert, frame: Frame) -> None:
         for part in _conjuncts(st.test):
             verdict = self.comparison(part, frame) if isinstance(part, s.Compare) else self.truth(part, frame)
+            if is_tensor(verdict):
+                raise self.undecided(verdict, part, frame)
             if isinstance(verdict, Condition):
                 self.work.guard(verdict, st.text or part.span.text, part.span)
                 try:

@@ -24,7 +24,7 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.types import Role
 from ogive.dsl.values import Bundle, OpValue, Out, Poison, Result, Setting, Silent
 from ogive.dsl.when import ALWAYS, Partial, When, flag
-from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work
+from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work, Written
 
 __all__ = ["Built", "attempt", "build", "choose", "names_of"]
 
@@ -194,6 +194,7 @@ def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Fra
             Node(node_id, "input", port.name, None, (), (tensor,), frame.region, port.span, path=frame.body.trail)
         )
         value = Bundle((Out(Edge(node_id), tensor),), title=port.name)
+        frame.body.written[Edge(node_id)] = Written(port.shape, frame)
         given = Partial(value, flag(node_id), port.name, port.name_span, True) if port.optional else value
         frame.names.bind(port.name, given, port.name_span, "input")
         ids.append(node_id)

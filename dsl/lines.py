@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ogive.dsl import syntax as s
+from ogive.dsl.annotations import states_roles
 from ogive.dsl.apply import Naming
 from ogive.dsl.diagnostics import Label, fail
-from ogive.dsl.later import later
 from ogive.dsl.load import Definition
-from ogive.dsl.names import Kind
+from ogive.dsl.names import Kind, check_key
 from ogive.dsl.pattern_values import maker_of
 from ogive.dsl.runs import Runs, has_inputs
 from ogive.dsl.source import Span
@@ -21,21 +22,24 @@ from ogive.dsl.work import Frame
 
 __all__ = ["Lines"]
 
-QUIET: Final = frozenset({"learned"})
-"""Ops that make parameters from nothing: they do not move the flow."""
+QUIET: Final = frozenset({"learned", "relative_bias", "alibi", "t5_bias", "head_mix"})
+"""Ops that make parameters or biases from nothing: they do not move the flow."""
+
+BIASES: Final = frozenset({"decomposed_relative"})
+"""Ops that make a bias of data: nothing could flow on from it either."""
 
 
 class Lines(Runs):
     """Lines without a body."""
 
     def line(self, line: s.Line, frame: Frame) -> None:
-        if line.require is not None:
-            raise later("`require`", line.span)
         names = line.label.names if line.label else ()
         for name in names:
             if isinstance(name, s.Name):
                 frame.names.refuse(name.name, name.span)
         value = self._flow(line, frame)
+        if line.require is not None:
+            self._required(line, value)
         if not isinstance(value, Bundle | Poison):
             self._constant(line, names, value, frame)
             return
@@ -49,8 +53,8 @@ class Lines(Runs):
 
     def _hold(self, shape: s.Shape, value: Bundle, line: s.Line, frame: Frame) -> None:
         """Hold a line's result against its annotation, all parts of it where it has several."""
-        if self._is_quiet(line) and any(isinstance(d, s.NameDim) and d.name == "head" for d in shape.dims):
-            raise later("roles of a learned tensor", shape.span)
+        if self._is_quiet(line) and states_roles(shape):
+            return
         for result in value.outs if value.parts else value.outs[:1]:
             for out in flat(result):
                 if isinstance(out, Out):
@@ -58,7 +62,22 @@ class Lines(Runs):
 
     def _is_quiet(self, line: s.Line) -> bool:
         func = line.flow.func if isinstance(line.flow, s.Call) else line.flow
-        return isinstance(func, s.Name) and func.name in QUIET and line.sources is None
+        if not isinstance(func, s.Name):
+            return False
+        return func.name in BIASES or (func.name in QUIET and line.sources is None)
+
+    def _required(self, line: s.Line, value: Any) -> None:
+        """`require fused` on the line of an `attend`: compiling fails where it would not be fused."""
+        if line.require != "fused":
+            raise fail("A302", f"there is no `require {line.require}`", line.span, help="`require fused`")
+        out = value.first if isinstance(value, Bundle) else None
+        if isinstance(value, Poison) or isinstance(out, Poison):
+            return
+        node = self.work.nodes[out.edge.node] if isinstance(out, Out) else None
+        if node is None or node.op != "attend" or node.span != line.flow.span:
+            raise fail("A302", "`require fused` is about attention, and stands on the line of an `attend`", line.span,
+                       help="leave it away here")
+        self.work.nodes[node.id] = replace(node, require="fused")
 
     # ------------------------------------------------------------------------------------ names
     def _constant(self, line: s.Line, names: Sequence[s.Name | s.Made | s.Item], value: Any, frame: Frame) -> None:
@@ -140,6 +159,7 @@ class Lines(Runs):
             op = self.with_settings(op, target, frame)
         inputs = self._inputs(line, op, frame)
         naming = self._naming(line, op, frame)
+        naming.shape = line.shape
         before = len(self.work.parameters)
         if isinstance(op.target, Definition):
             made = self.run(op, inputs, naming, frame, line)
@@ -253,7 +273,11 @@ class Lines(Runs):
         if "{" in made:
             raise fail("A112", f"`{key}` is no state_dict key", span,
                        help="braces hold the name of a number: `k = s + 1` above, then `{k}`")
-        return made[1:] if made.startswith("/") else frame.keys.under(made)
+        if made in ("", "/"):
+            raise fail("A112", "this key is empty", span, help='a key, as in `as "a.b"`, or no `as`')
+        whole_key = made[1:] if made.startswith("/") else frame.keys.under(made)
+        check_key(whole_key, span)
+        return whole_key
 
 
 def _origin(expr: s.Expr, frame: Frame) -> Span | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from ogive.dsl import limits
@@ -23,7 +24,7 @@ from ogive.dsl.unknown import is_unknown
 from ogive.dsl.values import POISON, Bundle, Module, Poison
 from ogive.dsl.when import ALWAYS, When
 
-__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work"]
+__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work", "Written"]
 
 
 class Runaway(Exception):
@@ -76,6 +77,16 @@ class Body:
     returned: Bundle | None = None
     pending: list[tuple[When, Bundle]] = field(default_factory=list)
     """What sides of an `if` returned that calls choose between."""
+    written: dict[Edge, Written] = field(default_factory=dict)
+    """The annotation of each tensor that has one in this body, the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An annotation, and the frame in which its letters have their sizes."""
+
+    shape: s.Shape
+    frame: Frame
 
 
 class Carrying:
@@ -121,6 +132,8 @@ class Work:
     scopes: dict[str, Span] = field(default_factory=dict)
     when: When = ALWAYS
     """What is so of the calls that come to the line at hand."""
+    times: Dim = 1
+    """How often the line at hand runs: the lengths of the scans around it, multiplied."""
     flags: dict[str, Span] = field(default_factory=dict)
     """What calls decide, and where it is asked for first."""
     calls: int = 0
@@ -235,6 +248,9 @@ class Work:
         known = self.parameters.get(key)
         if known is None:
             check_key(key, span)
+            if prod(weight.shape) > limits.INTEGER:
+                raise fail("A208", f"`{key}` has more elements than any memory: {list(weight.shape)}", span,
+                           help=f"a tensor has at most {limits.INTEGER:,} elements")
             self.parameters[key] = Parameter(key, weight, node, span, tied)
         elif shared is None:
             again = known.span == span

@@ -34,6 +34,11 @@ class Spot:
             raise Mismatch(f"{what}: {left} and {right}", code="A206")
         self.guards.append((left, right))
 
+    def most(self, size: Dim, limit: Dim, what: str) -> None:
+        if isinstance(size, int) and isinstance(limit, int) and size > limit:
+            raise Mismatch(f"{what}: {size} > {limit}", code="A206")
+        self.guards.append((size, limit))
+
     def divide(self, left: Dim, right: Dim, what: str) -> Dim:
         exact = divide(left, right)
         if exact is not None:

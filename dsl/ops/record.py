@@ -149,6 +149,8 @@ class Primitive(BaseModel):
     )
 
     op: ClassVar[str] = ""
+    statement: ClassVar[bool] = False
+    """Whether a statement makes it (`scan`, `if`) and no name does: then it is not among `RECORDS`."""
     family: ClassVar[Family]
     inputs: ClassVar[tuple[str, ...]] = ("x",)
     """Names of the data inputs. One that starts with `*` takes one or more, those that end with `?` may be left out."""
@@ -169,7 +171,7 @@ class Primitive(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if cls.op:
+        if cls.op and not cls.statement:
             if cls.op in RECORDS:
                 raise TypeError(f"two records are called `{cls.op}`")
             RECORDS[cls.op] = cls

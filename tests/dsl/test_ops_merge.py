@@ -27,6 +27,7 @@ from ogive.dsl.types import Role, Segment, Tensor
         (tokens(B, N, 8), vector(B, 8), "B N 8"),
         (tokens(B, N, 8), rows((Role.BATCH, B), (Role.POSITION, N)), "B N 8"),
         (vector(B, 8), made("learned"), "B 8"),
+        (made("learned", dims=(1, 8)), rows((Role.BATCH, B), (Role.POSITION, N)), "B N 8"),
         (rows((Role.HEAD, 3), (Role.OTHER, 1), (Role.OTHER, 5)), rows((Role.OTHER, 4), (Role.OTHER, 1)), "3 4 5"),
     ],
 )
@@ -59,9 +60,11 @@ def test_mistakes_of_arithmetic() -> None:
     assert "(1 + 4 4)" in refused("add", grid(4, 4, 8, prefix=1), grid(4, 4, 8, prefix=2)).title
     assert "`to_tokens`" in str(refused("add", grid(H, W, 8), image(B, 8, H, W)).help)
     assert "in the same order" in str(refused("add", vector(B, 8), made("learned", dims=(5, 8))).help)
+    assert "cannot lay `B 5 of int` beside `B 8`" in refused("add", ids(5), vector(B, 8)).title
     assert refused("add", vector(B, 8)).title == "`add` takes two tensors, or a tensor and a number; here are 1"
     assert refused("add", vector(B, 8), vector(B, 8), number=1).setting == "number"
-    assert "works on numbers" in refused("mul", vector(B, 8), vector(B, 8).of("bool")).title
+    assert "works on numbers" in refused("add", vector(B, 8), vector(B, 8).of("bool")).title
+    assert "`where`" in str(refused("mul", vector(B, 8).of("bool"), number=2).help)
 
 
 def test_kinds_of_elements() -> None:
@@ -69,6 +72,8 @@ def test_kinds_of_elements() -> None:
     assert made("add", whole, number=1).dtype == "int"
     assert made("add", whole, number=1.5).dtype == "float"
     assert made("add", whole, whole).dtype == "int"
+    assert made("mul", whole, whole.of("bool")).dtype == "int"
+    assert made("mul", whole.of("bool"), whole.of("bool")).dtype == "bool"
     assert made("div", whole, number=2).dtype == "float" == made("div", whole, whole).dtype
     assert refused("pow", whole, number=-1).setting == "number"
     assert "numbers" in refused("neg", whole.of("bool")).title
