@@ -32,7 +32,18 @@ __all__ = ["Network", "allocate", "assemble", "by_call", "recast"]
 _DTYPES = {"int": torch.int64, "bool": torch.bool}
 
 
-class Network(fx.GraphModule):
+class Shared(fx.GraphModule):
+    """A graph over weights and modules that others use as well: a copy shares with the copies of the others."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        state = {k: v for k, v in self.__dict__.items() if k not in _LEFT}
+        return _remade(type(self), self, copy.deepcopy(state, memo), copy.deepcopy(self._graph, memo))
+
+    def __copy__(self) -> Any:
+        return _remade(type(self), self, dict(self.__dict__), copy.deepcopy(self._graph))
+
+
+class Network(Shared):
     """A compiled network. Its inputs are checked in front of the graph, once per call; `forward` is the graph alone."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,13 +79,6 @@ class Network(fx.GraphModule):
             if len(seen) >= MOST_SHAPES:
                 seen.clear()
             seen.add(tuple([(x.shape, x.dtype) for x in values]))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
-        state = {k: v for k, v in self.__dict__.items() if k not in _LEFT}
-        return _remade(type(self), self, copy.deepcopy(state, memo), copy.deepcopy(self._graph, memo))
-
-    def __copy__(self) -> Network:
-        return _remade(type(self), self, dict(self.__dict__), copy.deepcopy(self._graph))
 
 
 def _by_call(self: Network, *args: Any, **kwargs: Any) -> Any:
@@ -115,10 +119,10 @@ def by_call(module: Network, lowered: Sequence[tuple[Case, Graph, Emit]]) -> Net
     for case, graph, emit in lowered:
         sub: Network = _remade(Network, module, dict(module.__dict__), emit.fx)
         placed = [n.target for n in emit.fx.nodes if n.op == "placeholder"]
-        results = {path: emit.values[edge].name for path, edge in graph.results.items()}
-        own = {**about, "contract": contract(graph, placed), "results": results, "shelf": emit.shelf}
+        own = {**about, "contract": contract(graph, placed), "results": _results(graph, emit), "shelf": emit.shelf}
         sub.meta = {**module.meta, "ogive": own}
         cases[tuple(case.values())] = sub
+        _bind(sub, emit)
     flags = tuple(lowered[0][0])
     given = dict(zip(names, lowered[-1][1].inputs, strict=True))
     about["calls"] = Calls(flags, whole, {name: id for name, id in given.items() if id not in lowered[0][1].inputs})
@@ -137,7 +141,7 @@ def assemble(graph: Graph, emit: Emit) -> Network:
     module.meta["ogive"] = {
         "network": graph.name,
         "contract": contract(graph, [n.target for n in emit.fx.nodes if n.op == "placeholder"]),
-        "results": {path: emit.values[edge].name for path, edge in graph.results.items()},
+        "results": _results(graph, emit),
         "keys": list(graph.parameters),
         "shelf": emit.shelf,
         "titles": _titles(graph),
@@ -148,6 +152,7 @@ def assemble(graph: Graph, emit: Emit) -> Network:
     for path in emit.modules:
         _owner(module, emit.modules, path.split("."))
     module.graph = emit.fx
+    _bind(module, emit)
     module.register_state_dict_post_hook(_in_order)
     _hold_keys(module, graph)
     return module
@@ -177,6 +182,17 @@ def allocate(module: Network, graph: Graph, device: Any = None, dtype: torch.dty
             constant = child.get_buffer(name)
             child._buffers[name] = constant.to(device, dtype if constant.is_floating_point() else None)
     return module
+
+
+def _bind(module: Network, emit: Emit) -> None:
+    """Give each recurrence its body: a graph over the weights and modules of the whole."""
+    for loop, graph in emit.loops:
+        loop.bind(_remade(Shared, module, dict(module.__dict__), graph))
+
+
+def _results(graph: Graph, emit: Emit) -> dict[str, str]:
+    """Key path -> fx node. What stands in the body of a `scan` has a value for each position, and is left out."""
+    return {path: emit.values[edge].name for path, edge in graph.results.items() if edge in emit.values}
 
 
 def _register(module: nn.Module, emit: Emit, parameter: Parameter) -> None:

@@ -13,6 +13,7 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.either import Either
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Given, Graph, Guard, Node, Parameter, Returned, edges_of
+from ogive.dsl.ops.record import Primitive, Reference
 from ogive.dsl.types import Axis, Segment, Tensor
 from ogive.dsl.when import TRAINING, Case, When, cases
 from ogive.dsl.work import Work
@@ -47,7 +48,18 @@ class _Decided:
             return node
         given = {k: g if g.edge is None else Given(g.key, self.edge(g.edge)) for k, g in node.given.items()}
         outputs = tuple(self._tensor(t) for t in node.outputs)
-        return replace(node, inputs=inputs, outputs=outputs, given=given, macs=self.dim(node.macs))
+        primitive = node.primitive and self._record(node.primitive)
+        return replace(node, primitive=primitive, inputs=inputs, outputs=outputs, given=given, macs=self.dim(node.macs))
+
+    def _record(self, record: Primitive) -> Primitive:
+        """The settings that name a node name the one of this kind of call."""
+        changed: dict[str, Any] = {}
+        for name in type(record).model_fields:
+            value = getattr(record, name)
+            if isinstance(value, Reference):
+                edge = self.edge(Edge(value.node, value.result))
+                changed[name] = Reference(edge.node, self._tensor(value.tensor), edge.result)
+        return record.model_copy(update=changed) if changed else record
 
     def _tensor(self, tensor: Tensor) -> Tensor:
         return Tensor(tuple(self._axis(axis) for axis in tensor.axes), tensor.dtype)

@@ -10,7 +10,6 @@ from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.dims import TooLarge
 from ogive.dsl.facts import Facts
-from ogive.dsl.later import later
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.values import POISON, Bundle, Module, OpValue, Out, Poison, Result, Silent, describe, is_list
@@ -65,8 +64,10 @@ class Bodies(Asserts):
                 self._shared(st, frame)
             case s.Next():
                 self.next(st, frame)
-            case s.Scan() | s.Emit():
-                raise later("recurrence (`scan`, `emit`)", st.span)
+            case s.Scan():
+                self.scan(st, frame)
+            case s.Emit():
+                self.emit(st, frame)
             case s.Input():
                 raise fail("A116", "an `input` stands at the head of a body", st.span,
                            help="above the lines that use it; under an `if` on parameters it may stand there too")

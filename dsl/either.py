@@ -29,6 +29,8 @@ class Either(Primitive):
     (`cases.py` decides them).
     """
 
+    op: ClassVar[str] = "if"
+    statement: ClassVar[bool] = True
     family: ClassVar[Family] = "merge"
     inputs: ClassVar[tuple[str, ...]] = ("then", "other")
 

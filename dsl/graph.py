@@ -8,18 +8,19 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from ogive.dsl.conditions import Condition
+from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import Dim, evaluate
 from ogive.dsl.dims_text import show
-from ogive.dsl.ops.record import Primitive, Weight
+from ogive.dsl.ops.record import Mismatch, Primitive, Weight
 from ogive.dsl.source import Span
-from ogive.dsl.types import Tensor
+from ogive.dsl.types import Tensor, sized
 from ogive.dsl.when import ALWAYS, When
 
 __all__ = [
     "Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind", "Returned", "edges_of",
 ]
 
-RegionKind = Literal["network", "block", "scope", "residual", "gate", "append", "repeat", "iteration"]
+RegionKind = Literal["network", "block", "scope", "residual", "gate", "append", "repeat", "iteration", "scan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class Node:
     given: Mapping[str, Given] = field(default_factory=dict)
     macs: Dim = 0
     path: tuple[str, ...] = ()
+    require: str = ""
+    """What compiling must keep: "fused"."""
 
     def __str__(self) -> str:
         inputs = ", ".join(e.node if e.result == 0 else f"{e.node}[{e.result}]" for e in self.inputs)
@@ -190,7 +193,21 @@ class Graph:
             KeyError: a free symbol other than B, H, W has no size.
         """
         values = {"B": 1, "H": 224, "W": 224, **(sizes or {})}
-        return sum(evaluate(node.macs, values) for node in self)
+        return sum(self.cost(node, values) for node in self)
+
+    def cost(self, node: Node, sizes: Mapping[str, int]) -> int:
+        """Multiply-adds of one node, a number for each free symbol given.
+
+        Raises:
+            ArchError: A802, its attention has no meaning at these sizes, or too many pairs to be counted.
+        """
+        if node.primitive is None or not node.primitive.late:
+            return evaluate(node.macs, sizes)
+        inputs = tuple(sized(self.tensor(edge), sizes) for edge in node.inputs)
+        try:
+            return evaluate(node.primitive.macs(inputs, tuple(sized(t, sizes) for t in node.outputs)), sizes)
+        except Mismatch as error:
+            raise fail("A802", error.title, node.span, help=error.help) from None
 
     def __str__(self) -> str:
         head = [f"network {self.name}"]

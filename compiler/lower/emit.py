@@ -6,6 +6,7 @@ import keyword
 import operator
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -13,8 +14,10 @@ import torch
 import torch.fx as fx
 from torch import nn
 
+from ogive.compiler.lower.loop import Loop
 from ogive.dsl.dims import Dim, Floor, Poly, origin
 from ogive.dsl.graph import Edge, Graph, Node
+from ogive.dsl.ops.loop import Scan, State
 from ogive.dsl.types import Tensor
 
 __all__ = ["Emit", "Lowering", "Lowerings", "Value", "lower"]
@@ -59,6 +62,8 @@ class Emit:
             names.add(name)
             self.values[Edge(id)] = self._marked(self.fx.placeholder(name))
         self._top = next(reversed(self.fx.nodes), None)
+        self.loops: list[tuple[Loop, fx.Graph]] = []
+        self._around: list[Body] = []
 
     @property
     def node(self) -> Node:
@@ -73,12 +78,13 @@ class Emit:
         """`args[0].name(*args[1:], **kwargs)`."""
         return self._new("call_method", name, args, kwargs)
 
-    def module(self, module: nn.Module, *inputs: Value, at: str = "") -> Value:
+    def module(self, module: nn.Module, *inputs: Any, at: str = "", shelved: bool = False) -> Value:
         """Call `module`, registered under the node's key (then `.at` if given), or under the node's id without weights.
 
-        The second run of a shared node reuses the module of the first.
+        The second run of a shared node reuses the module of the first. `shelved`: it has no weights, and is this run's
+        own. Inputs may be sizes, and tuples of them.
         """
-        path = self._path(at)
+        path = self._path(at, shelved)
         self.modules.setdefault(path, module)
         return self._new("call_module", path, inputs, {})
 
@@ -129,6 +135,49 @@ class Emit:
         self.fx.output(result)
         self._sweep()
 
+    # -- recurrence: the nodes of a scan's body go into a graph of its own
+
+    def open_body(self, region: int, scan: Node) -> None:
+        """From here on nodes are written into the body of a scan; what it reads from outside enters as an argument."""
+        record = scan.primitive
+        assert isinstance(record, Scan)
+        self._around.append(Body(region, self.fx, self.values, self._weights, self._sizes, self._top))
+        self.fx, self._weights, self._sizes = fx.Graph(), {}, {}
+        inside = Inside(self)
+        self.values = inside
+        for id in (*record.items, *record.states):
+            self._at(self.graph.nodes[id])
+            self.values[Edge(id)] = self._marked(self.fx.placeholder(_identifier(id)))
+        inside.last = self._top = next(reversed(self.fx.nodes), None)
+
+    def close_body(self, node: Node) -> None:
+        """The body of a scan ends: its graph answers the next states and what it emits; a module runs it."""
+        record = node.primitive
+        assert isinstance(record, Scan) and isinstance(self.values, Inside)
+        many, states = len(record.items), len(record.states)
+        self.fx.output(tuple([self.values[edge] for edge in node.inputs[many + states :]]))
+        body, captured = self.fx, list(self.values.captured)
+        around = self._around.pop()
+        self.fx, self.values, self._weights, self._sizes, self._top = around.rest
+        self._at(node)
+        sources = [self.values[edge] for edge in node.inputs[:many]]
+        for edge, id in zip(node.inputs[many : many + states], record.states, strict=True):
+            sources.append(self._stretched(self.values[edge], self.graph.nodes[id]))
+        loop = Loop(record.axes, states, record.emits)
+        self.loops.append((loop, body))
+        made = self.module(loop, *sources, *captured)
+        for i in range(len(node.outputs)):
+            self.values[Edge(node.id, i)] = self.call(operator.getitem, made, i)
+
+    def _stretched(self, start: Value, state: Node) -> Value:
+        """A start without a batch, or with one sample, stretched to the batch of the sequence."""
+        record = state.primitive
+        assert isinstance(record, State)
+        if record.batch is None:
+            return start
+        shape = [self.size(dim) for dim in state.outputs[0].shape]
+        return self.method("expand", start, *shape)
+
     # -- inside
 
     def _sweep(self) -> None:
@@ -154,9 +203,9 @@ class Emit:
         value.meta["ogive"] = self._about
         return value
 
-    def _path(self, at: str) -> str:
+    def _path(self, at: str, shelved: bool = False) -> str:
         node = self.node
-        if node.key and (node.own or node.given):
+        if not shelved and node.key and (node.own or node.given):
             return f"{node.key}.{at}" if at else node.key
         if node.id not in self._paths:
             name = _free_name(_identifier(node.id), self._taken)
@@ -219,13 +268,72 @@ def _returned(value: Edge | tuple[Any, ...], values: Mapping[Edge, Value]) -> An
     return [_returned(x, values) for x in value] if isinstance(value, tuple) else values[value]
 
 
+class Inside(dict[Edge, Value]):
+    """The values of a scan's body. One that is not made there comes in from outside, as a further argument."""
+
+    def __init__(self, emit: Emit) -> None:
+        super().__init__()
+        self.emit = emit
+        self.outside = emit.values
+        self.captured: list[Value] = []
+        self.last: Value | None = None
+
+    def __missing__(self, edge: Edge) -> Value:
+        value = self.outside[edge]
+        assert self.last is not None
+        with self.emit.fx.inserting_after(self.last):
+            made = self.emit.fx.placeholder(f"outer_{value.name}")
+        made.meta["ogive"] = value.meta["ogive"]
+        if self.emit._top is self.last:
+            self.emit._top = made
+        self.last = made
+        self.captured.append(value)
+        self[edge] = made
+        return made
+
+
+@dataclass(slots=True)
+class Body:
+    """What an emitter goes back to when the body of a scan ends."""
+
+    region: int
+    fx: fx.Graph
+    values: dict[Edge, Value]
+    weights: dict[str, Value]
+    sizes: dict[object, Value]
+    top: Value | None
+
+    @property
+    def rest(self) -> tuple[Any, ...]:
+        return self.fx, self.values, self.weights, self.sizes, self.top
+
+
+def _scans(graph: Graph) -> tuple[dict[int, Node], dict[int, tuple[int, ...]]]:
+    """The scan of each body's region, and for each region the bodies it lies in, outermost first."""
+    scans = {n.primitive.body: n for n in graph if isinstance(n.primitive, Scan)}
+    inside: dict[int, tuple[int, ...]] = {}
+    for region in graph.regions:
+        around = inside[region.parent] if region.parent is not None else ()
+        inside[region.id] = (*around, region.id) if region.id in scans else around
+    return scans, inside
+
+
 def lower(graph: Graph, lowerings: Lowerings, shelf: str = "_ops") -> Emit:
     """All nodes of the graph in order, as one fx graph and the modules it calls (parameters on the meta device)."""
     emit = Emit(graph, shelf)
+    scans, inside = _scans(graph)
+    depth: tuple[int, ...] = ()
     with torch.device("meta"):
         for node in graph:
-            if node.primitive is not None:
-                emit.run(node, lowerings[node.op])
+            if node.op == "scan":
+                emit.close_body(node)
+                depth = depth[:-1]
+            elif node.primitive is not None:
+                for region in inside[node.region][len(depth) :]:
+                    emit.open_body(region, scans[region])
+                depth = inside[node.region]
+                if node.op not in ("in", "with"):
+                    emit.run(node, lowerings[node.op])
     emit.finish()
     return emit
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import torch
@@ -10,6 +10,7 @@ import torch.fx as fx
 import torch.nn.functional as F
 from torch import nn
 
+from ogive.compiler.lower.loop import Loop
 from ogive.compiler.module import Network
 
 __all__ = [
@@ -49,10 +50,17 @@ def called(module: nn.Module, node: object) -> nn.Module | None:
 
 def calls(module: fx.GraphModule, target: str) -> int:
     """How often the graph reads a path: a module's calls and whoever reads a weight below it."""
-    return sum(
-        n.op in ("call_module", "get_attr") and (n.target == target or str(n.target).startswith(target + "."))
-        for n in module.graph.nodes
-    )
+    return sum(path == target or path.startswith(target + ".") for path in _read(module))
+
+
+def _read(module: fx.GraphModule) -> Iterator[str]:
+    """The paths of modules and weights that the graph reads, and the bodies of recurrences in it."""
+    for node in module.graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            yield str(node.target)
+        made = called(module, node)
+        if isinstance(made, Loop):
+            yield from _read(made.body)
 
 
 def only_user(node: fx.Node) -> fx.Node | None:
@@ -140,7 +148,7 @@ def _results_move(module: Network, node: fx.Node, to: fx.Node) -> None:
 def wipe(module: fx.GraphModule) -> None:
     """Drop what nothing reads any more: dead nodes, then modules and weights that no node names."""
     module.graph.eliminate_dead_code()
-    used = {str(n.target) for n in module.graph.nodes if n.op in ("call_module", "get_attr")}
+    used = set(_read(module))
     _prune(module, "", used)
     module.recompile()
 

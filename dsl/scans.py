@@ -1,0 +1,220 @@
+"""Recurrence: `scan x in xs with state = s0:`, a body that is built once and runs for each position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ogive.dsl import syntax as s
+from ogive.dsl.carried import Loop
+from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.graph import Edge, Node
+from ogive.dsl.names import Keys, Names
+from ogive.dsl.ops.loop import Item, Scan, State, stacked
+from ogive.dsl.ops.record import Mismatch, Primitive
+from ogive.dsl.repeats import Repeats
+from ogive.dsl.source import Span
+from ogive.dsl.types import Axis, Role
+from ogive.dsl.values import POISON, Bundle, Out, Poison, Result, Silent, is_list
+from ogive.dsl.work import Frame, Place
+
+__all__ = ["Scans"]
+
+
+@dataclass(slots=True)
+class Recurrence(Loop):
+    """The loop of a `scan`: what it emits beside what it carries."""
+
+    emitted: s.Emit | None = None
+    labels: tuple[str, ...] = ()
+    outs: tuple[Out | Poison, ...] = ()
+
+
+class Scans(Repeats):
+    """`scan`, `emit`."""
+
+    def scan(self, st: s.Scan, frame: Frame) -> None:
+        """Build the body once, on one position of each sequence; then the node that runs it for all."""
+        sequences = [self._sequence(name, expr, frame) for name, expr in st.over]
+        positions = self._lengths(sequences, st, frame)
+        carried = self.loop("scan", st.carries, frame)
+        loop = Recurrence("scan", carried.names, carried.values)
+        region, keys = self._place_of(st, frame)
+        inner = frame.inner(Names(frame.names), keys, region)
+        inner.loop = loop
+        items = [self._enter(x, Item.model_construct(axis=_place(x)), "in", st.span, inner) for _, x in sequences]
+        for (name, _), item in zip(st.over, items, strict=True):
+            inner.names.bind(name, Bundle((item,), title=name), st.span, "node")
+        starts = [out for value in loop.values.values() for out in self._tensors(value, st.span)]
+        states = [self._state(x, sequences[0][1], st.span, inner) for x in starts]
+        self._hand_in(loop, list(states))
+        self.begin_iteration(loop, inner.names)
+        inner.flow = Bundle((items[0],), title=st.over[0][0])
+        before = self.work.times
+        self.work.times = before * positions.size
+        try:
+            self.suite(st.body, inner)
+        finally:
+            self.work.times = before
+        loop.turn()
+        self.unchanged(loop, frame)
+        following = [out for value in loop.values.values() for out in self._tensors(value, st.span)]
+        self._agreeing(states, following, loop, st, frame)
+        self._leave(st, loop, sequences, items, starts, states, following, positions, region, frame)
+
+    def emit(self, st: s.Emit, frame: Frame) -> None:
+        """What a `scan` gives for each position.
+
+        Raises:
+            ArchError: A141 outside a scan, or a second time; A120 no tensor.
+        """
+        loop = frame.loop
+        if not isinstance(loop, Recurrence):
+            inside = "a `repeat` in it" if isinstance(loop, Loop) else "no `scan`"
+            raise fail("A141", f"`emit` belongs to a `scan`; here is {inside}", st.span,
+                       help="`scan x in xs:` runs its body for each position of xs")
+        if loop.emitted is not None:
+            raise fail("A141", "a `scan` emits once for each position", st.span,
+                       labels=[Label(loop.emitted.span, "first here")], help="several results on one line: `emit a, b=b`")
+        loop.emitted = st
+        outs: list[Out | Poison] = []
+        for result in st.results:
+            value = self.operand(result.value, frame)
+            made = self.tensors([value], result.value.span)
+            if len(made) != 1:
+                raise fail("A120", f"`emit` takes tensors; here are {len(made)}", result.value.span,
+                           help="`stack` makes one of several")
+            outs += made
+        loop.outs, loop.labels = tuple(outs), tuple(result.name or "" for result in st.results)
+
+    # ------------------------------------------------------------------------------------ what enters
+    def _sequence(self, name: str, expr: s.Expr, frame: Frame) -> tuple[str, Out]:
+        """A sequence: data with one position axis."""
+        found = self.tensors([self.operand(expr, frame)], expr.span)
+        if len(found) != 1 or isinstance(found[0], Poison):
+            if len(found) == 1:
+                raise Silent
+            raise fail("A146", f"`scan` goes over one tensor; here are {len(found)}", expr.span,
+                       help="`repeat list as x:` goes over a list")
+        out = found[0]
+        if sum(role is Role.POSITION for role in out.type.roles) != 1:
+            raise fail("A146", f"`scan` goes over positions; `{out.type}` has none", expr.span, notes=self.trail(frame),
+                       help="tokens `B N C` have them; `to_tokens` makes them of an image")
+        return name, out
+
+    def _lengths(self, sequences: list[tuple[str, Out]], st: s.Scan, frame: Frame) -> Axis:
+        """The position axis of all sequences, which are of one length."""
+        axes = [x.type.axes[_place(x)] for _, x in sequences]
+        place = Place(self.work, frame, "", st.span)
+        for axis, (name, _) in zip(axes[1:], sequences[1:], strict=True):
+            try:
+                place.same(axes[0].size, axis.size, f"the lengths of `{sequences[0][0]}` and `{name}`")
+            except Mismatch as error:
+                raise fail("A146", error.title, st.span, notes=self.trail(frame),
+                           help="sequences of a `scan` go side by side") from None
+        return axes[0]
+
+    def _tensors(self, value: Any, span: Span) -> list[Out]:
+        found = self.tensors([value], span)
+        if any(isinstance(x, Poison) for x in found):
+            raise Silent
+        return [x for x in found if isinstance(x, Out)]
+
+    def _state(self, start: Out, sequence: Out, span: Span, frame: Frame) -> Out:
+        batch = sequence.type.axis(Role.BATCH)
+        own = start.type.axis(Role.BATCH)
+        stretched = batch is not None and (own is None or (own.size == 1 and batch.size != 1))
+        return self._enter(start, State.model_construct(batch=batch if stretched else None), "with", span, frame)
+
+    def _enter(self, source: Out, record: Primitive, op: str, span: Span, frame: Frame) -> Out:
+        """A node at the head of the body."""
+        node_id = self.work.new_id(frame.keys.under(op))
+        outputs = record.shape(Place(self.work, frame, node_id, span), source.type)
+        self.work.add_node(
+            Node(node_id, op, "", record, (source.edge,), outputs, frame.region, span, path=frame.body.trail)
+        )
+        return Out(Edge(node_id), outputs[0])
+
+    def _hand_in(self, loop: Recurrence, states: list[Out]) -> None:
+        """The carried names stand for what enters the body, lists item by item."""
+        for name, value in loop.values.items():
+            loop.values[name] = self._like(value, states)
+
+    def _like(self, value: Any, states: list[Out]) -> Any:
+        if is_list(value):
+            return tuple([self._like(x, states) for x in value])
+        return Bundle((states.pop(0),))
+
+    def _place_of(self, st: s.Scan, frame: Frame) -> tuple[int, Keys]:
+        """The region and keys of the body: a scan with a name is a scope of that name."""
+        names = st.label.names if st.label else ()
+        name = self.made_name(names[0], frame) if len(names) == 1 and isinstance(names[0], s.Name | s.Made) else ""
+        if not name:
+            return self.work.open_region(frame.region, "scan", "", "", "scan", st.span), frame.keys
+        frame.names.refuse(name, st.span)
+        path = frame.keys.under(name)
+        self.work.open_scope(path, st.span, frame.body.shared is not None)
+        return self.work.open_region(frame.region, "scan", name, path, name, st.span), Keys(path + ".")
+
+    # ------------------------------------------------------------------------------------ what leaves
+    def _agreeing(self, states: list[Out], following: list[Out], loop: Recurrence, st: s.Scan, frame: Frame) -> None:
+        """What goes on to the next time has the shape of what came in."""
+        place = Place(self.work, frame, "", st.span)
+        names = [name for name, value in loop.values.items() for _ in self._tensors(value, st.span)]
+        for name, old, new in zip(names, states, following, strict=True):
+            try:
+                for x, y in zip(old.type.shape, new.type.shape, strict=True):
+                    place.same(x, y, f"`{name}` from one time to the next")
+            except Mismatch:
+                raise fail(
+                    "A142", f"`{name}` is `{old.type}`, and next would be `{new.type}`",
+                    loop.places.get(name, st.span), labels=[Label(loop.names[name], "its start")],
+                    notes=self.trail(frame), help="each time of a `scan` takes what the one before left: one shape",
+                ) from None
+
+    def _leave(
+        self, st: s.Scan, loop: Recurrence, sequences: list[tuple[str, Out]], items: list[Out], starts: list[Out],
+        states: list[Out], following: list[Out], positions: Axis, region: int, frame: Frame,
+    ) -> None:
+        """The node that runs the body, and the names of what it gives."""
+        if any(isinstance(x, Poison) for x in loop.outs):
+            raise Silent
+        emitted = [x for x in loop.outs if isinstance(x, Out)]
+        try:
+            made = [stacked(x.type, positions) for x in emitted]
+        except Mismatch as error:
+            assert loop.emitted is not None
+            raise fail("A120", error.title, loop.emitted.span, notes=self.trail(frame)) from None
+        node_id = self.work.new_id(frame.keys.under(self.work.regions[region].name or "scan"))
+        record = Scan.model_construct(
+            body=region, items=tuple(x.edge.node for x in items), states=tuple(x.edge.node for x in states),
+            emits=len(emitted), axes=tuple(_place(x) for _, x in sequences),
+        )
+        sources = [*(x for _, x in sequences), *starts, *following, *emitted]
+        outputs = (*(x.type for x in states), *made)
+        if not outputs:
+            raise fail("A141", "this `scan` carries nothing and emits nothing", st.span,
+                       help="`emit y` gives one result for each position, `next state = ...` goes on to the next")
+        self.work.add_node(Node(
+            node_id, "scan", self.work.regions[region].name, record, tuple(x.edge for x in sources), outputs,
+            frame.region, st.span, path=frame.body.trail,
+        ))
+        last = [Out(Edge(node_id, i), x.type) for i, x in enumerate(states)]
+        self._hand_in(loop, list(last))
+        flow = self.after_loop(loop, frame)
+        results: list[Result] = [Out(Edge(node_id, len(states) + i), x) for i, x in enumerate(made)]
+        if results:
+            flow = Bundle(tuple(results), loop.labels)
+        names = st.label.names if st.label else ()
+        if isinstance(flow, Bundle):
+            flow.title = self.work.regions[region].name
+        self.label(names, flow if flow is not None else POISON, frame)
+        frame.flow = flow
+
+
+def _place(x: Out) -> int:
+    place = x.type.find(Role.POSITION)
+    assert place is not None
+    return place
+
+
