@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from ogive.dsl.values import Bundle, OpValue, Out, Poison, Result, Setting, Sile
 from ogive.dsl.when import ALWAYS, Partial, When, flag
 from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work, Written
 
-__all__ = ["Built", "attempt", "build", "choose", "names_of"]
+__all__ = ["Attempt", "Built", "attempt", "build", "choose", "names_of"]
 
 
 def names_of(unit: Unit) -> list[str]:
@@ -82,7 +82,7 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
     """
     definition, preset = choose(unit, name)
 
-    def once(answers: Mapping[Span, Dim], kind: type[Bodies] = Bodies) -> Attempt:
+    def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] = Bodies) -> Attempt:
         return attempt(definition, preset, settings or {}, answers, kind)
 
     return _standing(definition, solve(definition, preset, once))
@@ -90,7 +90,7 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
 
 def attempt(
     definition: Definition, preset: str | None, settings: Mapping[str, Any], answers: Mapping[Span, Dim],
-    kind: type[Bodies] = Bodies,
+    kind: Callable[[Work], Bodies] = Bodies,
 ) -> Attempt:
     """One build, with `answers` in place of the `?`s; nothing is raised. `kind` may look on while it is built."""
     found = Mistakes()

@@ -8,6 +8,7 @@ from typing import Any
 
 from ogive.dsl.body import Bodies
 from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Graph, Node
 from ogive.dsl.load import Definition
 from ogive.dsl.source import Span
@@ -34,6 +35,12 @@ class Built:
     """What each `?` in a shape was found to be, in words: one size for each that a run met."""
     cases: tuple[tuple[Case, Graph], ...] = ()
     """The graph of each kind of call, where calls decide something; `graph` is the first."""
+
+    @property
+    def filled(self) -> dict[Span, str]:
+        """What each `?` stands for, in words; one in a shape that met several sizes is left out."""
+        sizes = {span: next(iter(found)) for span, found in self.read.items() if len(found) == 1}
+        return {**{span: show(number) for span, number in self.solved.items()}, **sizes}
 
     @property
     def doc(self) -> str:

@@ -16,7 +16,7 @@ from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, nearest, o
 from ogive.dsl.parse import parse
 from ogive.dsl.source import Source, Span
 
-__all__ = ["Definition", "Unit", "library_names", "load_file", "load_library", "load_text", "read_text"]
+__all__ = ["Definition", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text", "read_text"]
 
 ROOT_MARKS: Final = ("ogive.toml", "pyproject.toml", ".git")
 
@@ -66,6 +66,18 @@ def load_file(path: str | os.PathLike[str], root: str | os.PathLike[str] | None 
 def load_text(text: str, name: str = "<text>") -> Unit:
     """The same for a text without a place: it may import the library, not files beside it."""
     return _Loader(None).unit(Source(name, _clean(text)), None)
+
+
+def load_changed(unit: Unit, text: str, root: str | os.PathLike[str] | None = None) -> Unit:
+    """The same file with another text, not written yet: its imports are followed as if it were.
+
+    Raises:
+        ArchError: A0xx it does not parse.
+    """
+    if unit.path is None:
+        return load_text(text, unit.source.name)
+    base = _root_of(unit.path) if root is None else Path(root)
+    return _Loader(base.resolve()).unit(Source(unit.source.name, text), unit.path)
 
 
 def load_library(name: str) -> Unit:

@@ -107,12 +107,13 @@ def _print(report: FileReport) -> None:
 
 
 def _remarks(report: FileReport) -> dict[str, list[str]]:
-    """Guards and dropped nodes, each with the networks it is true of."""
+    """Numbers in place of `?`, guards and dropped nodes, each with the networks it is true of."""
     found: dict[str, list[str]] = {}
     for name, built in report.networks.items():
         guards = [f"assumes {guard.condition.show()}, line {guard.span.line}" for guard in built.graph.guards]
         drops = [f"drops `{node.id}`, line {node.span.line}: no result needs it" for node in built.dropped]
-        for text in dict.fromkeys([*guards, *drops]):
+        solved = [f"? = {number} ({span})" for span, number in built.filled.items()]
+        for text in dict.fromkeys([*solved, *guards, *drops]):
             found.setdefault(text, []).append(name)
     return found
 

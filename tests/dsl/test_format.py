@@ -171,7 +171,7 @@ def test_what_does_not_parse_is_refused():
 
 
 def test_a_fault_of_the_formatter_writes_nothing(monkeypatch):
-    monkeypatch.setattr("ogive.dsl.format._gap", lambda *_: 0)
+    monkeypatch.setattr("ogive.dsl.format_spaces._gap", lambda *_: 0)
     with pytest.raises(AssertionError):
         formatted("block X:\n    input x: B C\n    a if b else c\n")
 

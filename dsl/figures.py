@@ -1,0 +1,30 @@
+"""Published figures: the values that a printed one stands for, and a value printed alike."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+__all__ = ["bounds", "like"]
+
+UNITS: Final = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def bounds(printed: str) -> tuple[Fraction, Fraction]:
+    """The values that a printed figure stands for: `86M` is 85.5M to 86.5M, `86_567_656` itself alone."""
+    text = printed.replace("_", "")
+    if text[-1] not in UNITS:
+        return Fraction(text), Fraction(text)
+    digits = text[:-1]
+    step = Fraction(UNITS[text[-1]], 10 ** len(digits.partition(".")[2]))
+    value = Fraction(digits) * UNITS[text[-1]]
+    return value - step / 2, value + step / 2
+
+
+def like(printed: str, value: int) -> str:
+    """`value` printed with the unit and digits of `printed`."""
+    unit = printed[-1]
+    if unit not in UNITS:
+        return f"{value:_}"
+    places = len(printed[:-1].partition(".")[2])
+    return f"{value / UNITS[unit]:.{places}f}{unit}"
