@@ -1,19 +1,32 @@
-"""Writes docs/primitives.md from the records: signatures, meanings, and what an example of each comes to.
+"""Writes the pages that are made of other files.
 
-    python docs/generate.py
+    python docs/generate.py                     all of them
+    python docs/generate.py docs/errors.md      one of them
+
+docs/primitives.md from the records: signatures, meanings, and what an example of each comes to. docs/errors.md and
+ogive/data/errors.json, which `ogive explain-error` reads, from docs/meanings.md and the cases of the tests.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
+import re
+import sys
+import textwrap
 import types
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
+from ogive.dsl.codes import CODES, RANGES
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
 from ogive.dsl.patterns import Causal, Dense
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests"))  # for error_cases
 
 IMAGE = "x: B 64 56 56"
 TOKENS = "x: B N 64"
@@ -208,9 +221,103 @@ def example(op: str) -> str:
     return "\n".join([*facts, *([f"- Keys: {', '.join(keys)}"] if keys else [])])
 
 
-def main() -> None:
-    Path(__file__).with_name("primitives.md").write_text(page(), encoding="utf-8")
+# ---------------------------------------------------------------------------------------------- errors
+ERRORS: Final = """\
+# Errors
+
+Every error has a code that keeps its meaning for good. Here is each with an example: what is wrong, what is said, and
+the repaired program. `ogive explain-error A203` shows the same in a terminal, `ogive explain-error` lists all codes.
+
+This page is written by `python docs/generate.py` from [meanings](meanings.md) and the cases of the tests, so that
+every word of it is checked.
+"""
+
+
+def errors() -> dict[str, dict[str, Any]]:
+    """Every code with its title, what it means, and its cases; `without` says why there is none."""
+    from error_cases import every_case
+
+    cases, meanings = every_case(), _meanings()
+    if set(meanings) != set(CODES):
+        raise ValueError(f"docs/meanings.md has a paragraph for each code of dsl/codes.py: {set(meanings) ^ set(CODES)}")
+    if set(cases) - set(CODES):
+        raise ValueError(f"cases of codes that are not in dsl/codes.py: {set(cases) - set(CODES)}")
+    found = {}
+    for code in sorted(CODES):
+        about, _, without = meanings[code].partition("\n\nWithout: ")
+        if bool(without) == (code in cases):
+            raise ValueError(f"{code} has a case in tests/, or a line `Without: ...` in docs/meanings.md")
+        entry: dict[str, Any] = {"title": CODES[code], "about": about.replace("\n", " ")}
+        if without:
+            entry["without"] = without.replace("\n", " ")
+        entry["cases"] = [
+            {"title": case.title, "kind": case.kind, "wrong": case.wrong, "words": case.words,
+             "repaired": case.repaired, "beside": case.beside}
+            for case in cases.get(code, [])
+        ]
+        found[code] = entry
+    return found
+
+
+def _meanings() -> dict[str, str]:
+    text = (ROOT / "docs" / "meanings.md").read_text(encoding="utf-8")
+    return {code: body.strip() for code, body in re.findall(r"^## (A\d{3})\n(.*?)(?=^## |\Z)", text, re.M | re.S)}
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    found = errors()
+    out = [ERRORS]
+    for start, about in RANGES.items():
+        out.append(f"- [{start}xx](#{start.lower()}xx): {about}")
+    for start, about in RANGES.items():
+        out.append(f"\n## {start}xx\n\nAbout {about}.")
+        for code, entry in found.items():
+            if code.startswith(start):
+                out += _entry(code, entry)
+    return "\n".join(out) + "\n"
+
+
+def _entry(code: str, entry: dict[str, Any]) -> list[str]:
+    out = [f"\n### {code}\n", _wrapped(f"**{entry['title'][:1].upper()}{entry['title'][1:]}.** {entry['about']}")]
+    if not entry["cases"]:
+        out.append("\n" + _wrapped(f"No example: {entry['without']}"))
+    for case in entry["cases"]:
+        out.append(f"\n#### {case['title']}")
+        for file, text in case["beside"].items():
+            out += [f"\n`{file}`:", _fenced(text)]
+        out += [_fenced(case["wrong"]), "\nWhat is said:", _fenced(case["words"])]
+        out += ["\nRepaired:", _fenced(case["repaired"])]
+    return out
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def _fenced(text: str) -> str:
+    """A block of text: an example that is wrong is not to be run as one of this page."""
+    return f"\n```text\n{text.rstrip()}\n```"
+
+
+def errors_data() -> str:
+    """ogive/data/errors.json, which `ogive explain-error` reads."""
+    return json.dumps(errors(), indent=1, ensure_ascii=False) + "\n"
+
+
+WRITTEN: Final[dict[str, Callable[[], str]]] = {
+    "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
+}
+"""The files that this writes, with what is in them."""
+
+
+def main(names: Sequence[str]) -> None:
+    """Write the files of these names, all without names."""
+    for name in names or WRITTEN:
+        place = ROOT / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(WRITTEN[name](), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -86,7 +86,7 @@ class Page:
     def run(self) -> Page:
         """Run every block."""
         found = list(blocks(self.text))
-        for block, after in zip(found, [*found[1:], None], strict=True):
+        for block, after in zip(found, [*found[1:], None], strict=False):
             match block.kind:
                 case "arch":
                     self._arch(block)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from house.plan import ROOT
 import ogive
 from ogive.compiler.picture.render import is_available
 from ogive.dsl import limits
+from ogive.dsl.codes import CODES
 from ogive.dsl.later import LATER_OPS
 from ogive.dsl.ops import RECORDS
 
@@ -88,14 +90,43 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-def test_the_page_of_primitives_is_what_the_script_prints() -> None:
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """docs/generate.py."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec and spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    assert set(script.EXAMPLES) == set(RECORDS), "docs/generate.py has an example for each primitive"
-    written = (ROOT / "docs" / "primitives.md").read_text("utf-8")
-    assert written == script.page(), "python docs/generate.py writes docs/primitives.md"
+    return script
+
+
+@pytest.mark.parametrize("name", ["docs/primitives.md", "docs/errors.md", "ogive/data/errors.json"])
+def test_a_page_is_what_the_script_writes(name: str, generate: ModuleType) -> None:
+    assert (ROOT / name).read_text("utf-8") == generate.WRITTEN[name](), f"`python docs/generate.py {name}` writes it"
+
+
+def test_every_primitive_has_an_example_and_every_page_a_test(generate: ModuleType) -> None:
+    assert set(generate.EXAMPLES) == set(RECORDS), "docs/generate.py has an example for each primitive"
+    assert set(generate.WRITTEN) == {"docs/primitives.md", "docs/errors.md", "ogive/data/errors.json"}
+
+
+def test_every_code_is_explained_and_shown(generate: ModuleType) -> None:
+    found = generate.errors()  # it refuses a code without a paragraph, or without a case and a reason
+    assert list(found) == sorted(CODES)
+    assert all(entry["about"].endswith(".") for entry in found.values())
+    assert all(entry["cases"] or entry["without"].endswith(".") for entry in found.values())
+
+
+def test_a_code_without_a_case_or_a_paragraph_is_seen(
+    generate: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(generate.CODES, "A298", "a code of nobody")
+    with pytest.raises(ValueError, match="A298"):
+        generate.errors()
+    meanings = generate._meanings()
+    monkeypatch.setattr(generate, "_meanings", lambda: {**meanings, "A298": "Words."})
+    with pytest.raises(ValueError, match="A298 has a case in tests/, or a line"):
+        generate.errors()
 
 
 def test_every_limit_stands_in_the_reference() -> None:

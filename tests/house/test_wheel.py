@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from house.plan import ROOMS, ROOT, fresh
 
-CARRIED = {".py", ".arch", ".lark", ".typed", ".html", ".css", ".js", ".svg"}
+CARRIED = {".py", ".arch", ".lark", ".typed", ".html", ".css", ".js", ".svg", ".json"}
 
 
 def carried(root: Path) -> set[str]:
@@ -92,6 +92,9 @@ def test_the_installed_wheel_checks_vit_in_an_empty_folder(installed: Path, tmp_
     command = [sys.executable, "-m", "ogive", "check", "vit"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+    command = [sys.executable, "-m", "ogive", "explain-error", "A203"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "Repaired:" in done.stdout, done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
