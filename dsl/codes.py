@@ -110,6 +110,7 @@ CODES: Final[dict[str, str]] = {
     "A512": "too many blocks, or blocks too deep in each other",
     "A513": "too many steps",
     "A514": "bodies too deep in each other",
+    "A515": "too many steps for all networks of a file",
     "A599": "a fault of this package",
     "A701": "another number of inputs at a call",
     "A702": "an input that is no tensor",

@@ -6,13 +6,15 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Final, Literal
 
 from ogive.dsl.source import Span
 
 __all__ = ["ArchError", "Diagnostic", "Label", "fail", "nearest", "offer", "printable"]
 
 Severity = Literal["error", "warning", "note"]
+MANY: Final = 400  # names that a word is compared to
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     lowered = {name.lower(): name for name in names}
     if word.lower() in lowered:
         return lowered[word.lower()]
+    if len(lowered) > MANY:  # comparing takes its time: only names that begin alike and are about as long
+        alike = (x for x in lowered if x[:1] == word[:1].lower() and abs(len(x) - len(word)) <= 2)
+        lowered = {x: lowered[x] for x in islice(alike, MANY)}
     found = get_close_matches(word.lower(), lowered, n=1, cutoff=0.7 if len(word) > 3 else 0.6)
     return lowered[found[0]] if found else None
 

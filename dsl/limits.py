@@ -6,9 +6,9 @@ from typing import Final
 
 __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES",
-    "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "LIST",
-    "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "NODE_STEPS", "REGION_DEPTH", "REREAD", "STEPS", "STRING_LENGTH",
-    "TOKENS", "TRIED", "TRIES",
+    "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "KEY_LENGTH",
+    "KEY_PARTS", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "NODE_STEPS", "REGION_DEPTH", "REREAD",
+    "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file, comments and all
@@ -18,6 +18,8 @@ BRACKET_DEPTH: Final = 64
 INDENT_DEPTH: Final = 64             # bodies inside each other, as they are written
 EXPRESSION_DEPTH: Final = 100        # levels of the tree of one expression; evaluation recurses
 NAME_LENGTH: Final = 128
+KEY_LENGTH: Final = 1_024             # characters of a state_dict key
+KEY_PARTS: Final = 64                # its parts: modules inside modules
 STRING_LENGTH: Final = 64 * 1024
 LITERAL_DIGITS: Final = 18
 INTEGER: Final = 2**63 - 1           # any value computed in a file
@@ -28,7 +30,7 @@ CALL_DEPTH: Final = 32               # blocks inside blocks
 CALLS: Final = 10_000                # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
-GUARDS: Final = 1_000                # conditions on the input's sizes
+GUARDS: Final = 500                  # conditions on the input's sizes
 FLAGS: Final = 4                     # what calls decide: `training`, optional inputs; a graph for each way
 TRIES: Final = 200                   # numbers tried in place of one `?`
 TRIED: Final = 65_536                # the largest of them

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any, Final, Literal
 
+from ogive.dsl import limits
 from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.source import Span
 
@@ -31,7 +33,20 @@ MODULE_MEMBERS: Final = frozenset([
     "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
     "requires_grad_", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train",
     "training", "type", "xpu", "zero_grad", "graph", "code", "meta", "recompile", "print_readable", "to_folder",
-    "add_submodule", "delete_submodule", "delete_all_unused_submodules",
+    "add_submodule", "delete_submodule", "delete_all_unused_submodules", "shape_env",
+    "_apply", "_backward_hooks", "_backward_pre_hooks", "_boxed_call", "_buffers", "_call_impl", "_code",
+    "_compiled_call_impl", "_create_node_hooks", "_deepcopy_hooks", "_deepcopy_init", "_erase_node_hooks",
+    "_forward_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs", "_get_backward_hooks", "_get_backward_pre_hooks", "_get_name", "_graph",
+    "_is_full_backward_hook", "_lineno_map", "_load_from_state_dict", "_load_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks", "_maybe_warn_non_full_backward_hook", "_modules", "_named_members",
+    "_non_persistent_buffers_set", "_parameters", "_prologue_start", "_recompile_submodules",
+    "_register_create_node_hook", "_register_deepcopy_hook", "_register_erase_node_hook",
+    "_register_load_state_dict_pre_hook", "_register_replace_node_hook", "_register_state_dict_hook",
+    "_replace_hooks", "_replicate_for_data_parallel", "_save_to_state_dict", "_set_replace_hook", "_slow_forward",
+    "_state_dict_hooks", "_state_dict_pre_hooks", "_tracer_cls", "_tracer_extras", "_unregister_create_node_hook",
+    "_unregister_deepcopy_hook", "_unregister_erase_node_hook", "_unregister_replace_node_hook", "_version",
+    "_wrapped_call", "_wrapped_call_impl",
 ])
 """Attributes of `nn.Module` and `fx.GraphModule`: a weight or scope of that name would hide them."""
 
@@ -140,9 +155,14 @@ def check_key(key: str, span: Span) -> None:
     """Refuse a key that a module could not hold.
 
     Raises:
-        ArchError: A112 an empty part, or one that hides a member of `nn.Module`.
+        ArchError: A112 an empty part, a word of Python, or one that hides a member of `nn.Module`; A505 too long.
     """
-    for part in key.split("."):
+    parts = key.split(".")
+    if len(key) > limits.KEY_LENGTH or len(parts) > limits.KEY_PARTS:
+        most = f"{limits.KEY_LENGTH:,} characters and {limits.KEY_PARTS} parts"
+        raise fail("A505", f"a state_dict key has at most {most}", span,
+                   notes=[f"here are {len(key):,} characters and {len(parts):,} parts"])
+    for part in parts:
         if not _is_fine(part):
             raise _refused(key, part, span)
 
@@ -150,7 +170,7 @@ def check_key(key: str, span: Span) -> None:
 @lru_cache(4096)
 def _is_fine(part: str) -> bool:
     letters = part.isascii() and part.replace("_", "a").isalnum()
-    return letters and part not in MODULE_MEMBERS and not part.startswith("__")
+    return letters and part not in MODULE_MEMBERS and not part.startswith("__") and not iskeyword(part)
 
 
 def _refused(key: str, part: str, span: Span) -> ArchError:
@@ -159,5 +179,8 @@ def _refused(key: str, part: str, span: Span) -> ArchError:
             "A112", f"the name `{part}` would hide `nn.Module.{part}`", span,
             help=f"another name, or another key: `as \"{part}_\"`",
         )
+    if iskeyword(part):
+        return fail("A112", f"`{part}` is a word of Python, and no module is reached under it", span,
+                    help=f"another name, or another key: `as \"{part}_\"`")
     return fail("A112", f"`{key}` is no state_dict key", span,
                 help="a key is made of letters, digits and `_`, its parts joined by `.`")

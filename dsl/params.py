@@ -14,7 +14,7 @@ from ogive.dsl.dims import Poly
 from ogive.dsl.load import Definition
 from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.record import Size
-from ogive.dsl.patterns import Pattern
+from ogive.dsl.pattern_values import is_over
 from ogive.dsl.settings import fields_of
 from ogive.dsl.source import Span
 from ogive.dsl.values import POISON, OpValue, Poison, Setting, Silent, describe
@@ -211,17 +211,22 @@ class Parametrised(Applier):
         definition = op.target
         assert isinstance(definition, Definition)
         settings, preset = op.settings, op.preset
+        seen: list[s.Definition] = []
         for _ in range(limits.CALL_DEPTH):
             node = definition.node
             if not isinstance(node, s.Derived):
                 return definition, settings, preset
+            if any(node is other for other in seen):
+                raise self._circle(definition)
+            seen.append(node)
             if preset is not None:
                 raise fail("A307", f"`{node.name}` is derived and has no presets of its own", op.span)
             base = self.derived(definition)
             settings = self.on_top(settings, base, self.order_of(base))
             assert isinstance(base.target, Definition)
             definition, preset = base.target, base.preset
-        raise self._circle(definition)
+        raise fail("A512", f"networks are derived from each other more than {limits.CALL_DEPTH} deep here", op.span,
+                   help="derive from the first of them")
 
     def _circle(self, definition: Definition) -> ArchError:
         return fail("A113", f"`{definition.name}` is derived from itself", definition.node.name_span,
@@ -280,7 +285,7 @@ def _kind_of(default: Any) -> str:
         return "size"
     if isinstance(default, tuple):
         return "list"
-    if isinstance(default, Pattern):
+    if is_over(default):
         return "pattern"
     return "op" if isinstance(default, OpValue) else "any"
 
@@ -308,5 +313,5 @@ def _fits(kind: str, value: Any) -> tuple[Any] | None:
         case "op":
             return (value,) if isinstance(value, OpValue) else None
         case "pattern":
-            return (value,) if isinstance(value, Pattern) else None
+            return (value,) if is_over(value) else None
     return (value,)

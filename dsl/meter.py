@@ -1,0 +1,52 @@
+"""What one call may do in all: the steps of every network that is built on the way, each preset and each try counted.
+
+The limits of one network do not bound a file: a table has as many rows as it likes. The count belongs to the outermost
+call in hand, so it lies beside the call (a context variable) and not in what is passed down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from ogive.dsl import limits
+
+__all__ = ["exhausted", "metered", "spend"]
+
+
+class _Meter:
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+
+_METER: Final[ContextVar[_Meter | None]] = ContextVar("ogive.meter", default=None)
+
+
+@contextmanager
+def metered() -> Iterator[None]:
+    """Count from here on; inside another such block, go on with its count."""
+    if _METER.get() is not None:
+        yield
+        return
+    token = _METER.set(_Meter())
+    try:
+        yield
+    finally:
+        _METER.reset(token)
+
+
+def spend(steps: int) -> None:
+    """Add to the count, where there is one."""
+    meter = _METER.get()
+    if meter is not None:
+        meter.steps += steps
+
+
+def exhausted() -> bool:
+    """Whether the count is above `limits.FILE_STEPS`."""
+    meter = _METER.get()
+    return meter is not None and meter.steps > limits.FILE_STEPS
