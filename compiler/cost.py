@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ogive.dsl.diagnostics import fail, offer
-from ogive.dsl.dims import Dim, evaluate, substitute
 from ogive.dsl.graph import Graph, Node, Region
-from ogive.dsl.types import Axis, Tensor
+from ogive.dsl.types import sized
 
 __all__ = ["DEFAULTS", "Row", "figures", "macs", "sizes_of", "tree"]
 
@@ -87,7 +86,7 @@ def macs(graph: Graph, given: Mapping[str, int] | None = None) -> int:
         ArchError: A802, as `sizes_of`.
     """
     values = sizes_of(graph, given)
-    return sum(evaluate(node.macs, values) for node in graph)
+    return sum(graph.cost(node, values) for node in graph)
 
 
 def figures(graph: Graph, given: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -166,9 +165,9 @@ class _Tree:
         )
 
     def _node(self, node: Node) -> Row:
-        shape = ", ".join(str(_at(t, self.shown)) for t in node.outputs)
+        shape = ", ".join(str(sized(t, self.shown)) for t in node.outputs)
         text = "input" if node.primitive is None else str(node.primitive)
-        params, cost = self.params.get(node.id, 0), evaluate(node.macs, self.values)
+        params, cost = self.params.get(node.id, 0), self.graph.cost(node, self.values)
         name = node.name or node.op
         look = (node.op, node.name, shape, params, cost)
         return Row(name, node.key or node.id, text, shape, params, cost, 1, look=look)
@@ -199,16 +198,3 @@ def _alike(rows: list[Row]) -> Row:
     children = tuple(_alike([row.children[i] for row in rows]) for i in range(len(first.children)))
     text = first.text if all(row.text == first.text for row in rows) else f"{first.text.partition('(')[0]}(...)"
     return replace(first, text=text, children=children)
-
-
-def _at(tensor: Tensor, sizes: Mapping[str, int]) -> Tensor:
-    """The type with sizes as numbers."""
-    return replace(tensor, axes=tuple(_axis(axis, sizes) for axis in tensor.axes)) if sizes else tensor
-
-
-def _axis(axis: Axis, sizes: Mapping[str, int]) -> Axis:
-    def put(dim: Dim) -> Dim:
-        return substitute(dim, sizes)
-
-    segments = tuple(replace(s, size=put(s.size), grid=tuple(map(put, s.grid))) for s in axis.segments)
-    return replace(axis, size=put(axis.size), segments=segments)

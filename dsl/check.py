@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ogive.dsl import syntax as s
 from ogive.dsl.build import Built, build, names_of
 from ogive.dsl.claims import Claim, check_claims
 from ogive.dsl.diagnostics import ArchError, Diagnostic
+from ogive.dsl.lints import lint
 from ogive.dsl.load import Definition, Unit
+from ogive.dsl.meter import exhausted, metered
+from ogive.dsl.pattern_values import definition_of_pattern
 from ogive.dsl.resolve import resolve
+from ogive.dsl.values import Silent
 from ogive.dsl.work import Mistakes
 
 __all__ = ["Report", "check"]
@@ -25,6 +30,8 @@ class Report:
     mistakes: tuple[Diagnostic, ...]
     unreached: list[str] = field(default_factory=list)
     """Networks that cannot be built without a setting: only their names were checked."""
+    warnings: list[Diagnostic] = field(default_factory=list)
+    """What builds and is hardly meant (`dsl/lints.py`); looked for where there is no mistake."""
 
     @property
     def ok(self) -> bool:
@@ -36,28 +43,32 @@ def check(unit: Unit, claims: bool = True) -> Report:
     mistakes = Mistakes()
     mistakes.add(*unit.mistakes)
     built: dict[str, Built] = {}
-    for name in names_of(unit):
-        try:
-            built[name] = build(unit, name)
-        except ArchError as error:
-            mistakes.add(*error.diagnostics)
-    for definition in unit.names.values():
-        if definition is not None and definition.unit is unit:
-            _lexical(definition, mistakes)
+    names = list(dict.fromkeys(names_of(unit)))
     found: list[Claim] = []
-    if claims and not mistakes:
-        for definition in unit.networks:
-            found += check_claims(definition, built, mistakes)
-    reachable = {name.partition(".")[0] for name in names_of(unit)}
+    with metered():
+        for name in names:
+            if mistakes.full or exhausted():
+                break
+            try:
+                built[name] = build(unit, name)
+            except ArchError as error:
+                mistakes.add(*error.diagnostics)
+        for definition in unit.names.values():
+            if definition is not None and definition.unit is unit and not mistakes.full:
+                _lexical(definition, mistakes)
+        if claims and not mistakes:
+            for definition in unit.networks:
+                found += check_claims(definition, built, mistakes)
+    reachable = {name.partition(".")[0] for name in names}
     unreached = [d.name for d in unit.networks if d.name not in reachable]
     ordered = tuple(sorted(mistakes.found.values(), key=lambda d: d.order))
-    return Report(unit, built, found, ordered, unreached)
+    return Report(unit, built, found, ordered, unreached, [] if mistakes else lint(unit, built))
 
 
 def _lexical(definition: Definition, mistakes: Mistakes) -> None:
     """Names, ops and settings that are wrong whatever the sizes: met in blocks that no network uses, too."""
-    if isinstance(definition.node, s.Network | s.Block):
-        known = {(d.code, d.span) for d in mistakes.found.values()}
-        for found in resolve(definition):
-            if (found.code, found.span) not in known:
-                mistakes.add(found)
+    if isinstance(definition.node, s.Pattern):
+        with suppress(Silent):
+            mistakes.add(*definition_of_pattern(definition).check())
+    elif isinstance(definition.node, s.Network | s.Block):
+        mistakes.add(*resolve(definition))

@@ -178,9 +178,10 @@ class Lines(Runs):
     def _op_of(self, line: s.Line, func: s.Expr, frame: Frame) -> OpValue | None:
         """The op of a line; None where it is an expression."""
         called = isinstance(line.flow, s.Call)
-        if line.sources is None and called:
-            if self._is_pattern(func, frame) or self.is_function(line.flow, frame):
-                return None
+        if line.sources is None and called and (
+            self._is_pattern(func, frame) or self.is_function(line.flow, frame)
+        ):
+            return None
         if not called and line.sources is None and not isinstance(func, s.Name | s.Attr):
             return None
         op = self.op(func, frame)

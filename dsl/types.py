@@ -8,14 +8,15 @@ Layouts (language.md, "Types, shapes, layout"):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from ogive.dsl.dims import Dim
+from ogive.dsl.dims import Dim, substitute
 from ogive.dsl.dims_text import show, wrapped
 
-__all__ = ["Axis", "DType", "Role", "Segment", "Tensor", "image", "tokens", "vector"]
+__all__ = ["Axis", "DType", "Role", "Segment", "Structure", "Tensor", "image", "sized", "tokens", "vector"]
 
 DType: TypeAlias = Literal["float", "int", "bool"]
 
@@ -71,12 +72,19 @@ class Axis:
         return 0
 
 
+class Structure:
+    """What attention reads a tensor as where that is more than its shape: a table of offsets, slopes (`biases.py`)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Shape, roles and element type of one tensor."""
+    """Shape, roles and element type of one tensor; `structure` where it is a bias of attention and no plain data."""
 
     axes: tuple[Axis, ...]
     dtype: DType = "float"
+    structure: Structure | None = None
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -134,10 +142,10 @@ class Tensor:
         return self.with_axis(place, Axis(axis.role, size))
 
     def with_axis(self, place: int, axis: Axis) -> Tensor:
-        return replace(self, axes=(*self.axes[:place], axis, *self.axes[place + 1 :]))
+        return replace(self, axes=(*self.axes[:place], axis, *self.axes[place + 1 :]), structure=None)
 
     def without(self, place: int) -> Tensor:
-        return replace(self, axes=(*self.axes[:place], *self.axes[place + 1 :]))
+        return replace(self, axes=(*self.axes[:place], *self.axes[place + 1 :]), structure=None)
 
     def of(self, dtype: DType) -> Tensor:
         return replace(self, dtype=dtype)
@@ -145,6 +153,19 @@ class Tensor:
     def __str__(self) -> str:
         text = " ".join(_show(axis) for axis in self.axes) or "number"
         return text if self.dtype == "float" else f"{text} of {self.dtype}"
+
+
+def sized(x: Tensor, sizes: Mapping[str, int]) -> Tensor:
+    """The type with these sizes put in."""
+    return replace(x, axes=tuple(_sized(axis, sizes) for axis in x.axes)) if sizes else x
+
+
+def _sized(axis: Axis, sizes: Mapping[str, int]) -> Axis:
+    def put(dim: Dim) -> Dim:
+        return substitute(dim, sizes)
+
+    segments = tuple(replace(s, size=put(s.size), grid=tuple(map(put, s.grid))) for s in axis.segments)
+    return replace(axis, size=put(axis.size), segments=segments)
 
 
 def _show(axis: Axis) -> str:

@@ -18,7 +18,16 @@ import torch.fx as fx
 from torch import nn
 
 from ogive.compiler.export.scopes import Scope, scopes
-from ogive.compiler.export.spelling import access, argument, comment, constructor, expression, is_plain, own_source, value
+from ogive.compiler.export.spelling import (
+    access,
+    argument,
+    comment,
+    constructor,
+    expression,
+    is_plain,
+    own_source,
+    value,
+)
 from ogive.compiler.freeze import Frozen
 from ogive.compiler.module import Network
 from ogive.compiler.pipeline import compile
@@ -67,10 +76,12 @@ class _File:
         about = self.module.meta["ogive"]
         name = self._class(self.root)
         head = [f'"""{_doc(about["network"])}, written by Ogive as plain PyTorch: it needs torch alone."""', ""]
-        imports = ["from __future__ import annotations", "", "import torch", "import torch.nn.functional as F",
+        own = own_source(self.kinds)
+        needs = ["import math", ""] if any("math." in text for text in own) else []
+        imports = ["from __future__ import annotations", "", *needs, "import torch", "import torch.nn.functional as F",
                    "from torch import Tensor, nn", "", f"__all__ = [{name!r}]"]
         classes = [f"class {n}(nn.Module):\n{body}" for body, n in self.classes.items()]
-        blocks = ["\n".join(head + imports), *own_source(self.kinds), *classes, self._main(name)]
+        blocks = ["\n".join(head + imports), *own, *classes, self._main(name)]
         return "\n\n\n".join(blocks) + "\n"
 
     def _main(self, name: str) -> str:

@@ -15,7 +15,14 @@ import torch.fx as fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ogive.compiler.lower import modules, plane_modules, region_modules
+from ogive.compiler.lower import (
+    attention_biases,
+    attention_cores,
+    attention_masks,
+    modules,
+    plane_modules,
+    region_modules,
+)
 from ogive.dsl.diagnostics import ArchError, fail, printable
 
 __all__ = ["access", "argument", "comment", "constructor", "expression", "is_plain", "own_source", "value"]
@@ -27,7 +34,9 @@ _INFIX: Final[dict[Any, str]] = {
 }
 _PREFIX: Final[dict[Any, str]] = {operator.neg: "-", operator.invert: "~"}
 
-_OWN: Final = frozenset({modules.__name__, plane_modules.__name__, region_modules.__name__})
+_OWN: Final = frozenset(room.__name__ for room in (
+    modules, plane_modules, region_modules, attention_masks, attention_biases, attention_cores,
+))
 """Where the classes stand that are copied into the file."""
 
 _LOST: Final[dict[tuple[type, str], Callable[[Any], object]]] = {
@@ -216,9 +225,13 @@ def _base(v: object) -> object:
 
 
 def own_source(kinds: set[type]) -> list[str]:
-    """Those among these that are classes of ours, as they stand in `compiler/lower/`."""
-    named = sorted((kind for kind in kinds if kind.__module__ in _OWN), key=lambda kind: kind.__name__)
-    return [inspect.getsource(kind).rstrip() for kind in named]
+    """Those among these that are classes of ours, as they stand in `compiler/lower/`, behind those they build upon."""
+    found: dict[type, str] = {}
+    for kind in sorted((kind for kind in kinds if kind.__module__ in _OWN), key=lambda kind: kind.__name__):
+        for base in reversed(kind.__mro__):
+            if base.__module__ in _OWN:
+                found.setdefault(base, inspect.getsource(base).rstrip())
+    return list(found.values())
 
 
 def comment(text: str) -> str:

@@ -3,7 +3,12 @@
 from ogive.compiler.lower import (
     activation,
     attention,
+    attention_biases,
+    attention_cores,
+    attention_masks,
+    attention_spelling,
     axes,
+    bias,
     choice,
     compare,
     conv,
@@ -31,7 +36,8 @@ from ogive.compiler.lower.emit import Emit, lower
 from ogive.compiler.lower.register import LOWERINGS
 
 __all__ = [
-    "LOWERINGS", "Emit", "activation", "attention", "axes", "choice", "compare", "conv", "deform", "grid", "layout",
+    "LOWERINGS", "Emit", "activation", "attention", "attention_biases", "attention_cores", "attention_masks",
+    "attention_spelling", "axes", "bias", "choice", "compare", "conv", "deform", "grid", "layout",
     "linear", "lower", "merge", "modules", "noise", "norm", "place", "plane_modules", "pool", "product", "recurrent",
     "reduce", "region", "region_modules", "regroup", "regularise", "source",
 ]

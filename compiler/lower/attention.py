@@ -1,58 +1,273 @@
-"""The core of attention, as one call of torch's fused attention on views of q, k and v."""
+"""The core of attention: one call of torch's fused attention on views of q, k and v, wherever that says what is meant."""
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 
+from ogive.compiler.lower.attention_cores import (
+    ChannelAttention,
+    KernelAttention,
+    Latents,
+    NystromAttention,
+    PerformerAttention,
+    PooledKeys,
+    WrittenAttention,
+)
+from ogive.compiler.lower.attention_masks import PatternMask
+from ogive.compiler.lower.attention_spelling import sequence, spelled
+from ogive.compiler.lower.bias import added
 from ogive.compiler.lower.emit import Emit, Value
-from ogive.compiler.lower.modules import Attention, CausalMask
+from ogive.compiler.lower.modules import Attention
 from ogive.compiler.lower.register import lowers, settings
+from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import Dim
 from ogive.dsl.graph import Node
-from ogive.dsl.ops.attention import Attend, positions
+from ogive.dsl.ops.attention import Attend, position_axis
 from ogive.dsl.ops.plane import is_image
-from ogive.dsl.patterns import Causal
-from ogive.dsl.types import Tensor
+from ogive.dsl.ops.record import Reference
+from ogive.dsl.patterns import Causal, Dense, Mechanism, Pattern
+from ogive.dsl.patterns.count import distinct
+from ogive.dsl.patterns.mechanisms import Channels, Kernel, Latent, Linformer, Mixed, Nystrom, Performer, Pooled
+from ogive.dsl.patterns.sizes import per_axis
+from ogive.dsl.patterns.space import Space
+from ogive.dsl.types import Axis, Tensor
 
-__all__ = ["attend"]
+__all__ = ["attend", "unfused"]
 
 
 @lowers("attend")
 def attend(emit: Emit, node: Node, *xs: Value) -> Value:
     """q, k, v as views `B heads N d`: three parts of one `linear` stay where they are, nothing is copied."""
-    op, types, made = settings(node, Attend), emit.types(node), node.outputs[0]
-    heads = [_heads(emit, op.heads, x, t, made.shape[0]) for x, t in zip(xs, types, strict=True)]
+    op, made = settings(node, Attend), node.outputs[0]
+    told = [name for name in op.tensors if isinstance(getattr(op, name), Reference)]
+    count = len(xs) - len(told)
+    data, given = xs[:count], dict(zip(told, xs[count:], strict=True))
+    types = emit.types(node)[:count]
+    if node.require == "fused":
+        _refuse(node, op)
+    heads = [_heads(emit, op, x, t, made.shape[0]) for x, t in zip(data, types, strict=True)]
     q, k, v = heads * 3 if len(heads) == 1 else heads
-    q_type, k_type, _ = op.qkv(types)
-    causal = isinstance(op.over, Causal) and positions(q_type) != 1
-    square = positions(q_type) == positions(k_type)
-    mask = emit.module(CausalMask(), q, k, at="mask") if causal and not square else None
-    y = _core(emit, op, q, k, v, mask, causal and square)
+    q_type, k_type, v_type = types * 3 if len(types) == 1 else types
+    groups = op.groups(q_type, k_type, v_type)
+    if groups > 1:
+        k, v = (emit.method("repeat_interleave", x, groups, 1) for x in (k, v))
+    use = _Use(emit, op, position_axis(q_type), position_axis(k_type), given)
+    y = use.mechanism(op.over, q, k, v) if isinstance(op.over, Mechanism) else use.pairs(op.over, q, k, v)
     if not is_image(q_type):
         return emit.method("flatten", emit.method("transpose", y, 1, 2), 2)
     y = emit.method("flatten", emit.method("transpose", y, 2, 3), 1, 2)
     return emit.method("unflatten", y, 2, tuple(emit.size(n) for n in q_type.shape[2:]))
 
 
-def _heads(emit: Emit, heads: int, x: Value, t: Tensor, batch: Dim) -> Value:
+def unfused(op: Attend) -> str | None:
+    """Why attention with these settings is no single call of a fused kernel; None where it is one."""
+    if op.score not in ("dot", "cosine"):
+        return f'the score "{op.score}" is written out'
+    if op.before_softmax is not None or op.after_softmax is not None:
+        return "heads are mixed around the softmax, which is written out"
+    if op.bias is not None:
+        return "its bias is added as a number for each query and key"
+    if op.mask is not None and op.mask.tensor.dtype != "bool":
+        return "its mask is added as a number for each query and key"
+    parts = op.over.parts if isinstance(op.over, Mixed) else (op.over,)
+    if isinstance(op.over, Mixed):
+        return f"the heads of `{op.over}` run one kind after the other"
+    if any(isinstance(p, Mechanism) and not isinstance(p, Linformer | Pooled) for p in parts):
+        return f"`{op.over}` is written out"
+    return None
+
+
+def _refuse(node: Node, op: Attend) -> None:
+    reason = unfused(op)
+    if reason is not None:
+        raise fail("A713", f"this attention is required to be fused, and is not: {reason}", node.span,
+                   help="leave `require fused` away, or what speaks against it")
+
+
+def _heads(emit: Emit, op: Attend, x: Value, t: Tensor, batch: Dim) -> Value:
     """`B N (heads d)` or `B (heads d) H W` as `B heads N d`."""
     if t.shape[0] == 1 and batch != 1:
         x = emit.method("expand", x, emit.size(batch), *[-1] * (t.rank - 1))
+    q = emit.types(emit.node)[0]
+    each = (q.channels or 0) // op.heads if isinstance(q.channels, int) else None
+    shared = each is not None and t.channels != q.channels and op.groups(*_three(emit, op)) > 1
+    heads = t.channels // each if shared and each and isinstance(t.channels, int) else op.heads
     if is_image(t):
         x = emit.method("flatten", emit.method("unflatten", x, 1, (heads, -1)), 3)
         return emit.method("transpose", x, 2, 3)
     return emit.method("transpose", emit.method("unflatten", x, 2, (heads, -1)), 1, 2)
 
 
-def _core(emit: Emit, op: Attend, q: Value, k: Value, v: Value, mask: Value | None, causal: bool) -> Value:
-    if op.drop:
-        module = Attention(op.drop, causal, op.scale)
-        return emit.module(module, q, k, v, *(() if mask is None else (mask,)))
-    more: dict[str, Any] = {"scale": op.scale} if op.scale is not None else {}
-    if mask is not None:
-        more["attn_mask"] = mask
-    if causal:
-        more["is_causal"] = True
-    return emit.call(F.scaled_dot_product_attention, q, k, v, **more)
+def _three(emit: Emit, op: Attend) -> tuple[Tensor, Tensor, Tensor]:
+    return op.qkv(emit.types(emit.node))
+
+
+class _Use:
+    """One attention in the making."""
+
+    def __init__(self, emit: Emit, op: Attend, queries: Axis, keys: Axis, given: dict[str, Value]) -> None:
+        self.emit = emit
+        self.op = op
+        self.queries = queries
+        self.keys = keys
+        self.given = given
+        self.heads: tuple[int, ...] = tuple(range(op.heads))
+        self.at = ""
+
+    # ------------------------------------------------------------------------------------ pairs
+    def pairs(self, over: Pattern, q: Value, k: Value, v: Value) -> Value:
+        """Softmax over a set of pairs."""
+        emit, op = self.emit, self.op
+        mask = self._mask()
+        bias = added(emit, op, self.given.get("bias"), q, k, self.queries, self.keys)
+        square = self.queries.size == self.keys.size
+        mixed = "before_softmax" in self.given or "after_softmax" in self.given
+        written = mixed or op.score in ("additive", "distance")
+        causal = over == Causal() and square and mask is None and bias is None and not written
+        if over != Dense() and not causal and not (over == Causal() and self.queries.size == 1):
+            mask = self._both(self._pattern(over, q), mask)
+        if op.score == "cosine":
+            q, k = (emit.call(F.normalize, x, dim=-1) for x in (q, k))
+        q, scale = self._scaled(q)
+        if written:
+            return self._written(q, k, v, mask, bias, scale)
+        if bias is not None:
+            mask = bias if mask is None else self._sum(bias, mask)
+        return self._fused(q, k, v, mask, scale, causal)
+
+    def _fused(
+        self, q: Value, k: Value, v: Value, mask: Value | None, scale: float | None, causal: bool = False
+    ) -> Value:
+        emit, op = self.emit, self.op
+        if op.drop:
+            module = Attention(op.drop, causal, scale)
+            return emit.module(module, q, k, v, *(() if mask is None else (mask,)), at=f"{self.at}core", shelved=True)
+        more: dict[str, Any] = {"scale": scale} if scale is not None else {}
+        if mask is not None:
+            more["attn_mask"] = mask
+        if causal:
+            more["is_causal"] = True
+        return emit.call(F.scaled_dot_product_attention, q, k, v, **more)
+
+    def _written(
+        self, q: Value, k: Value, v: Value, mask: Value | None, bias: Value | None, scale: float | None
+    ) -> Value:
+        emit, op = self.emit, self.op
+        vector = emit.weight("v") if op.score == "additive" else None
+        score = "dot" if op.score == "cosine" else op.score
+        more = [mask, bias, vector, self.given.get("before_softmax"), self.given.get("after_softmax")]
+        while more and more[-1] is None:
+            more.pop()
+        return emit.module(WrittenAttention(score, scale, op.drop), q, k, v, *more, at=f"{self.at}core", shelved=True)
+
+    def _scaled(self, q: Value) -> tuple[Value, float | None]:
+        """q times a scale that is a tensor, and the number that is left to scale by; None is d ** -0.5."""
+        emit, op = self.emit, self.op
+        if isinstance(op.scale, Reference):
+            return emit.call(operator.mul, q, self._factor()), 1.0
+        plain = 1.0 if op.score in ("cosine", "additive") else None
+        return q, op.scale if op.scale is not None else plain
+
+    def _factor(self) -> Value:
+        return self.emit.method("reshape", self.given["scale"], -1, 1, 1)
+
+    # ------------------------------------------------------------------------------------ masks
+    def _pattern(self, over: Pattern, like: Value) -> Value:
+        emit = self.emit
+        space = Space.between(self.queries, self.keys)
+        count = distinct(over, self.op.heads)
+        heads = self.heads if count > 1 else (0,)
+        module = PatternMask(spelled(over, space, max(heads) + 1), heads)
+        ends = (sequence(emit, x) for x in (self.queries, self.keys))
+        return emit.module(module, like, *ends, at=self.at + "mask", shelved=True)
+
+    def _mask(self) -> Value | None:
+        """The mask of the file, as `B heads N M`."""
+        value = self.given.get("mask")
+        if value is None or self.op.mask is None:
+            return None
+        for place in {2: (1, 1), 3: (1,), 4: ()}[self.op.mask.tensor.rank]:
+            value = self.emit.method("unsqueeze", value, place)
+        return value
+
+    def _both(self, pattern: Value, mask: Value | None) -> Value:
+        """What a pattern and a mask both allow."""
+        if mask is None:
+            return pattern
+        if self.op.mask is not None and self.op.mask.tensor.dtype == "bool":
+            return self.emit.call(operator.and_, pattern, mask)
+        return self.emit.call(torch.where, pattern, mask, float("-inf"))
+
+    def _sum(self, bias: Value, mask: Value) -> Value:
+        """A bias where the mask allows it, minus infinity elsewhere; a mask of floats is added."""
+        if self.op.mask is not None and self.op.mask.tensor.dtype != "bool":
+            return self.emit.call(operator.add, bias, mask)
+        return self.emit.call(torch.where, mask, bias, float("-inf"))
+
+    # ------------------------------------------------------------------------------------ mechanisms
+    def mechanism(self, over: Mechanism, q: Value, k: Value, v: Value, prefix: str = "") -> Value:
+        """Attention that forms no N x N; weights lie under `prefix`."""
+        emit, op = self.emit, self.op
+        core = f"{self.at}core"
+        if isinstance(over, Mixed):
+            return self._mixed(over, q, k, v)
+        if isinstance(over, Kernel):
+            return emit.module(KernelAttention(over.name), q, k, v, at=core, shelved=True)
+        if isinstance(over, Channels):
+            scale = 1.0 if op.scale is None and op.score == "cosine" else op.scale
+            fixed = None if isinstance(scale, Reference) else scale
+            factor = (self._factor(),) if isinstance(scale, Reference) else ()
+            return emit.module(ChannelAttention(op.score, fixed, op.drop), q, k, v, *factor, at=core, shelved=True)
+        q, scale = self._scaled(q)
+        match over:
+            case Linformer(_, share):
+                project = emit.weight(f"{prefix}E")
+                k, v = emit.call(torch.matmul, project, k), emit.call(
+                    torch.matmul, project if share else emit.weight(f"{prefix}F"), v
+                )
+                return self._fused(q, k, v, None, scale)
+            case Pooled(stride):
+                pool = PooledKeys(per_axis(stride, len(self.keys.grid) or 1, str(over)))
+                at = sequence(emit, self.keys)
+                k, v = (emit.module(pool, x, at, at=f"{prefix}pool", shelved=True) for x in (k, v))
+                return self._fused(q, k, v, None, scale)
+            case Latent():
+                heads = len(self.heads)
+                latent, at = emit.weight(f"{prefix}latent"), f"{prefix}latents"
+                few = emit.module(Latents(heads, scale), latent, k, v, at=at, shelved=True)
+                d = self._width()
+                return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), None, scale)
+            case Performer(features, seed, redraw):
+                return emit.module(PerformerAttention(features, seed, redraw, scale), q, k, v, at=core, shelved=True)
+            case Nystrom(landmarks, iterations, conv):
+                filters = (emit.weight(f"{prefix}conv.weight"),) if conv else ()
+                written = NystromAttention(landmarks, iterations, scale)
+                return emit.module(written, q, k, v, *filters, at=core, shelved=True)
+        raise TypeError(f"no lowering of the mechanism `{over}`")
+
+    def _width(self) -> int:
+        """Channels of a head of q and k."""
+        wide = self.emit.types(self.emit.node)[0].channels
+        assert isinstance(wide, int)
+        return wide // self.op.heads
+
+    def _rest(self, few: Value, start: int) -> Value:
+        return self.emit.call(operator.getitem, few, (..., slice(start, None)))
+
+    def _mixed(self, over: Mixed, q: Value, k: Value, v: Value) -> Value:
+        """Heads i, i + n, ... by the i-th of n parts."""
+        emit, n = self.emit, len(over.parts)
+        found: list[Value] = []
+        for i, part in enumerate(over.parts):
+            use = _Use(emit, self.op, self.queries, self.keys, self.given)
+            use.heads, use.at = tuple(range(i, self.op.heads, n)), f"{i}."
+            mine = [emit.call(operator.getitem, x, (slice(None), slice(i, None, n))) for x in (q, k, v)]
+            if isinstance(part, Mechanism):
+                found.append(use.mechanism(part, *mine, prefix=f"{i}."))
+            else:
+                found.append(use.pairs(part, *mine))
+        return emit.method("flatten", emit.call(torch.stack, found, 2), 1, 2)

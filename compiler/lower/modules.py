@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Arange", "Attention", "CausalMask", "DropPath", "FrozenBatchNorm", "SamePad", "TransposedLinear", "Uniform"]
+__all__ = ["Arange", "Attention", "DropPath", "FrozenBatchNorm", "SamePad", "TransposedLinear", "Uniform"]
 
 
 class DropPath(nn.Module):
@@ -116,14 +116,6 @@ class Uniform(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         dtype = x.dtype if x.is_floating_point() else None
         return torch.rand((x.shape[0], x.shape[self.axis]), dtype=dtype, device=x.device)
-
-
-class CausalMask(nn.Module):
-    """True where query i may see key j: j <= i + M - N for N queries `q` and M keys `k`, so that the ends meet."""
-
-    def forward(self, q: Tensor, k: Tensor) -> Tensor:
-        n, m = q.shape[-2], k.shape[-2]
-        return torch.ones(n, m, dtype=torch.bool, device=q.device).tril(m - n)
 
 
 class Attention(nn.Module):

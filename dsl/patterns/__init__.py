@@ -1,16 +1,10 @@
-"""Attention patterns as data: sets of (query, key) pairs."""
+"""Attention patterns as data: sets of (query, key) pairs, and the mechanisms that fill their place."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from ogive.dsl.patterns.algebra import Pattern
+from ogive.dsl.patterns.mechanisms import Mechanism
 from ogive.dsl.patterns.named import Causal, Dense
+from ogive.dsl.patterns.space import PatternError
 
-__all__ = ["LATER_MECHANISMS", "LATER_PATTERNS", "Causal", "Dense", "Pattern"]
-
-LATER_PATTERNS: Final = frozenset(
-    ["self", "prefix", "window", "sliding", "axial", "strided", "dilated", "block", "global_tokens", "random",
-     "per_head", "flat"]
-)
-LATER_MECHANISMS: Final = frozenset(["linformer", "kernel", "performer", "nystrom", "pooled", "latent"])
+__all__ = ["Causal", "Dense", "Mechanism", "Pattern", "PatternError"]

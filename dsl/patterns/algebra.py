@@ -95,9 +95,9 @@ def leaves(p: Pattern) -> Iterator[Pattern]:
 def _guard(p: Pattern) -> None:
     count, depth = weight(p)
     if count > LARGEST_PATTERN:
-        raise PatternError(f"a pattern of more than {LARGEST_PATTERN:,} patterns")
+        raise PatternError(f"a pattern of more than {LARGEST_PATTERN:,} patterns", code="A509")
     if depth > DEEPEST:
-        raise PatternError(f"patterns stand at most {DEEPEST} deep in each other")
+        raise PatternError(f"patterns stand at most {DEEPEST} deep in each other", code="A509")
 
 
 def _text(p: Pattern, level: int) -> str:

@@ -8,16 +8,30 @@ integer: a second for 65,536 positions.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import lcm
 from typing import Final
 
 from ogive.dsl.patterns.algebra import Complement, Flat, Intersection, Pattern, Union, intersection, leaves, union
-from ogive.dsl.patterns.named import AlongSequence, Causal, Dense, GlobalTokens, PerAxis, Prefix, Self, Sliding
+from ogive.dsl.patterns.named import (
+    AlongSequence,
+    Causal,
+    Dense,
+    GlobalTokens,
+    PerAxis,
+    Prefix,
+    Random,
+    Self,
+    Sliding,
+)
 from ogive.dsl.patterns.normal import NOTHING, heads_of, includes, is_reflexive, normal, of_head
 from ogive.dsl.patterns.sizes import among
 from ogive.dsl.patterns.space import PatternError, Space
+from ogive.dsl.patterns.user import User
 
-__all__ = ["LARGEST_ROWS", "LARGEST_SLOW", "density", "empty_row", "pairs", "same", "symmetric"]
+__all__ = [
+    "LARGEST_ROWS", "LARGEST_SLOW", "blind", "density", "distinct", "empty_row", "pairs", "same", "symmetric", "total",
+]
 
 LARGEST_ROWS: Final = 1 << 34  # pairs that are counted row by row, as bits
 LARGEST_SLOW: Final = 1 << 20  # pairs that are asked one by one, where a pattern is arithmetic over q and k
@@ -82,6 +96,46 @@ def same(p: Pattern, q: Pattern, space: Space, heads: int | None = None) -> bool
         if any(a.row(i, space, head) != b.row(i, space, head) for i in range(space.queries.size)):
             return False
     return True
+
+
+def distinct(p: Pattern, heads: int) -> int:
+    """After how many of the heads the pattern repeats itself: 1 where all see alike, `heads` where each may differ."""
+    own = any(
+        (isinstance(x, Random) and x.per_head) or (isinstance(x, User) and "head" in x.program.fields)
+        for x in leaves(p)
+    )
+    return heads if own else min(heads, heads_of(p))
+
+
+@lru_cache(512)
+def total(p: Pattern, space: Space, heads: int) -> int:
+    """How many pairs all heads together have.
+
+    Raises:
+        PatternError: as `pairs`.
+    """
+    count = distinct(p, heads)
+    if count == 1:
+        return heads * pairs(p, space)
+    each = [pairs(p, space, head) for head in range(count)]
+    return sum(each[head % count] for head in range(heads))
+
+
+@lru_cache(512)
+def blind(p: Pattern, space: Space | None, heads: int) -> tuple[int, int] | None:
+    """The first query that certainly sees no key, with its head; None where there is none, or sizes are free.
+
+    Raises:
+        PatternError: the pattern means nothing here, or is too large to be asked.
+    """
+    if space is None:
+        nothing = next((head for head in range(distinct(p, heads)) if normal(of_head(p, head)) == NOTHING), None)
+        return None if nothing is None else (0, nothing)
+    for head in range(distinct(p, heads)):
+        query = empty_row(p, space, head)
+        if query is not None:
+            return query, head
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------ formulas

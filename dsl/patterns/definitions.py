@@ -36,7 +36,7 @@ from ogive.dsl.patterns.space import PatternError
 from ogive.dsl.patterns.user import Program, User
 from ogive.dsl.source import Span
 
-__all__ = ["Definition", "nothing_else"]
+__all__ = ["Definition", "nothing_else", "place_of"]
 
 TYPES: Final = ("int", "float", "bool", "pattern", "size", "string")
 
@@ -248,7 +248,7 @@ class Definition:
             settings = constructor.bound(positional, keyword)
             made = constructor.build(**settings) if definition is None else definition._user(settings, work, chain)
         except PatternError as error:
-            raise fail("A133", error.title, _place(error, expr, args, constructor), help=error.help) from None
+            raise fail("A133", error.title, place_of(error, expr, args, constructor), help=error.help) from None
         if isinstance(made, Mechanism):
             raise fail("A138", f"`{made}` is no set of pairs: {made.why}", expr.span,
                        help="a mechanism stands alone in `over=`")
@@ -309,7 +309,7 @@ def _offered(name: str, names: set[str]) -> str:
     return offer(name, names) if offer(name, names).startswith("did") else offer(name, names, "names here")
 
 
-def _place(error: PatternError, expr: s.Expr, args: tuple[s.Arg, ...], constructor: Constructor) -> Span:
+def place_of(error: PatternError, expr: s.Expr, args: Sequence[s.Arg], constructor: Constructor) -> Span:
     """The argument that an error names; the whole use where it names none that is there."""
     order = [p.name for p in constructor.parameters]
     for i, arg in enumerate(args):

@@ -83,7 +83,7 @@ class Mechanism(ABC):
         """Refuse to be joined with another."""
         raise PatternError(
             f"`{self}` is no set of pairs and does not join with others: {self.why}",
-            help="a mechanism stands alone in `over=`; `per_head([...])` gives it to some of the heads",
+            help="a mechanism stands alone in `over=`; `per_head([...])` gives it to some of the heads", code="A309",
         )
 
     __or__ = __ror__ = __and__ = __rand__ = __sub__ = __rsub__ = stands_alone

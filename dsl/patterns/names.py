@@ -114,22 +114,25 @@ class Constructor:
         if len(positional) > len(names):
             takes = f"{len(names)} setting{'s' if len(names) != 1 else ''}" if names else "no settings"
             raise PatternError(
-                f"`{self.name}` takes {takes}, here are {len(positional)}", help=f"`{self.signature}`"
+                f"`{self.name}` takes {takes}, here are {len(positional)}", help=f"`{self.signature}`", code="A304"
             )
         given = dict(zip(names, positional, strict=False))
         for name, value in keyword.items():
             if name not in names:
                 raise PatternError(
-                    f"`{self.name}` has no setting `{name}`", setting=name, help=offer(name, names, "its settings")
+                    f"`{self.name}` has no setting `{name}`", setting=name, code="A301",
+                    help=offer(name, names, "its settings") if names else f"`{self.name}` takes no settings",
                 )
             if name in given:
-                raise PatternError(f"`{name}` of `{self.name}` is given twice", setting=name)
+                raise PatternError(f"`{name}` of `{self.name}` is given twice", setting=name, code="A308")
             given[name] = value
         for p in self.parameters:
             if p.name in given:
                 given[p.name] = convert(given[p.name], p, self.name)
             elif p.default is REQUIRED:
-                raise PatternError(f"`{self.name}` needs `{p.name}`", setting=p.name, help=f"`{self.signature}`")
+                raise PatternError(
+                    f"`{self.name}` needs `{p.name}`", setting=p.name, help=f"`{self.signature}`", code="A303"
+                )
             else:
                 given[p.name] = p.default
         return given
@@ -216,7 +219,7 @@ def join(op: str, left: object, right: object) -> Pattern:
         if isinstance(side, Mechanism):
             side.stands_alone()
         if not isinstance(side, Pattern):
-            raise PatternError(f"`{op}` joins attention patterns; here is {written(side)}")
+            raise PatternError(f"`{op}` joins attention patterns; here is {written(side)}", code="A309")
     assert isinstance(left, Pattern) and isinstance(right, Pattern)
     return left | right if op == "|" else left & right if op == "&" else left - right
 

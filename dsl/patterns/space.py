@@ -24,10 +24,13 @@ Place = tuple[int, ...]
 
 
 class PatternError(ValueError):
-    """A pattern that cannot be: `setting` is the one to point at, `help` what to write instead."""
+    """A pattern that cannot be: `setting` is the one to point at, `help` what to write instead, `code` its kind."""
 
-    def __init__(self, title: str, *, setting: str | None = None, help: str | None = None) -> None:
+    def __init__(
+        self, title: str, *, setting: str | None = None, help: str | None = None, code: str = "A302"
+    ) -> None:
         super().__init__(title)
+        self.code = code
         self.title = title
         self.setting = setting
         self.help = help

@@ -1,0 +1,208 @@
+"""Attention written out, where no fused kernel does it: other scores, mixed heads, and mechanisms without pairs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ogive.compiler.lower.attention_masks import Cached
+
+__all__ = ["ChannelAttention", "KernelAttention", "Latents", "NystromAttention", "PerformerAttention", "PooledKeys",
+           "WrittenAttention"]
+
+
+class WrittenAttention(nn.Module):
+    """softmax(scores * scale + bias, where `mask` allows it) v, step by step; a query that sees no key answers zeros.
+
+    Scores: "dot" q k; "additive" vector tanh(q + k); "distance" -|q - k|^2. `before` and `after` are
+    [heads, heads + 1]: a matrix from heads to heads and its bias. A mask of floats is added, behind `before`.
+    """
+
+    def __init__(self, score: str = "dot", scale: float | None = None, drop: float = 0.0) -> None:
+        super().__init__()
+        self.score = score
+        self.scale = scale
+        self.drop = drop
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: Tensor | None = None,
+        vector: Tensor | None = None, before: Tensor | None = None, after: Tensor | None = None,
+    ) -> Tensor:
+        if self.score == "dot":
+            scores = q @ k.transpose(-1, -2)
+        elif self.score == "distance":
+            scores = -(q.unsqueeze(-2) - k.unsqueeze(-3)).square().sum(-1)
+        else:
+            scores = torch.tanh(q.unsqueeze(-2) + k.unsqueeze(-3)) @ vector
+        scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
+        scores = scores if scale == 1 else scores * scale
+        if bias is not None:
+            scores = scores + bias
+        if before is not None:
+            scores = self.mixed(scores, before)
+        hidden = None
+        if mask is not None and mask.dtype == torch.bool:
+            hidden = (~mask).expand(scores.shape)
+        elif mask is not None:
+            scores = scores + mask
+            hidden = scores == float("-inf")
+        if hidden is not None:
+            blind = hidden.all(-1, keepdim=True)
+            scores = scores.masked_fill(hidden, float("-inf")).masked_fill(blind, 0.0)
+        weights = scores.softmax(-1)
+        if after is not None:
+            weights = self.mixed(weights, after)
+        if hidden is not None:
+            weights = weights.masked_fill(hidden, 0.0)
+        return F.dropout(weights, self.drop, self.training) @ v
+
+    def mixed(self, x: Tensor, mix: Tensor) -> Tensor:
+        """Each head a sum of all heads."""
+        return torch.einsum("oh,bhnm->bonm", mix[:, :-1], x) + mix[:, -1][:, None, None]
+
+
+class KernelAttention(nn.Module):
+    """f(q) (f(k)^T v) / (f(q) sum f(k)), f = elu + 1 or relu: never N x N. A query with f(q) f(k) = 0 answers zeros."""
+
+    def __init__(self, name: str = "elu") -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k = (F.elu(x) + 1 if self.name == "elu" else F.relu(x) for x in (q, k))
+        total = q @ k.sum(-2, keepdim=True).transpose(-1, -2)
+        return q @ (k.transpose(-1, -2) @ v) / total.clamp(min=1e-15)
+
+
+class PerformerAttention(Cached):
+    """f(q) (f(k)^T v) with positive orthogonal random features of exp(q k scale), drawn from `seed` and never saved.
+
+    With `redraw`, features are drawn anew after so many steps of training.
+    """
+
+    def __init__(self, features: int = 256, seed: int = 0, redraw: int = 0, scale: float | None = None) -> None:
+        super().__init__()
+        self.features = features
+        self.seed = seed
+        self.redraw = redraw
+        self.scale = scale
+        self.steps = 0
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        d, device = q.shape[-1], q.device
+        scale = d ** -0.5 if self.scale is None else self.scale
+        seed = self.seed
+        if self.redraw:
+            seed += self.steps // self.redraw
+            self.steps += int(self.training)
+        drawn = self.kept((device, d, seed), lambda: self.drawn(d, seed).to(device)).to(q.dtype)
+        halves = (abs(scale) ** 0.5, abs(scale) ** 0.5 * (1 if scale >= 0 else -1))
+        q, k = q * halves[0], k * halves[1]
+        a = q @ drawn.t() - q.square().sum(-1, keepdim=True) / 2
+        b = k @ drawn.t() - k.square().sum(-1, keepdim=True) / 2
+        a = (a - a.amax(-1, keepdim=True)).exp()
+        b = (b - b.amax((-1, -2), keepdim=True)).exp()
+        return a @ (b.transpose(-1, -2) @ v) / (a @ b.sum(-2, keepdim=True).transpose(-1, -2)).clamp(min=1e-30)
+
+    def drawn(self, d: int, seed: int) -> Tensor:
+        """Rows that are orthogonal, d at a time, as long as rows of normal numbers are."""
+        generator = torch.Generator().manual_seed(seed)
+        rows: list[Tensor] = []
+        for _ in range(-(-self.features // d)):
+            square = torch.randn(d, d, generator=generator, dtype=torch.float64)
+            rows.append(torch.linalg.qr(square)[0].t())
+        length = torch.randn(self.features, d, generator=generator, dtype=torch.float64).norm(dim=1)
+        return torch.cat(rows)[: self.features] * length[:, None]
+
+
+class NystromAttention(nn.Module):
+    """softmax(q l_k) pinv(softmax(l_q l_k)) softmax(l_q k) v, the landmarks l being means of stretches: never N x N."""
+
+    def __init__(self, landmarks: int, iterations: int = 6, scale: float | None = None) -> None:
+        super().__init__()
+        self.landmarks = landmarks
+        self.iterations = iterations
+        self.scale = scale
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, filters: Tensor | None = None) -> Tensor:
+        scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
+        q = q * scale
+        few_q, few_k = self.few(q), self.few(k)
+        left = (q @ few_k.transpose(-1, -2)).softmax(-1)
+        middle = (few_q @ few_k.transpose(-1, -2)).softmax(-1)
+        right = (few_q @ k.transpose(-1, -2)).softmax(-1)
+        y = left @ (self.inverse(middle) @ (right @ v))
+        if filters is not None:
+            y = y + F.conv2d(v, filters, padding=(filters.shape[2] // 2, 0), groups=v.shape[1])
+        return y
+
+    def few(self, x: Tensor) -> Tensor:
+        """The means of the stretches of a sequence."""
+        flat = x.flatten(0, 1).transpose(-1, -2)
+        return F.adaptive_avg_pool1d(flat, self.landmarks).transpose(-1, -2).unflatten(0, x.shape[:2])
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """The pseudo-inverse, by the published iteration."""
+        one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+        size = x.abs()
+        rows, cols = (size.sum(axis, keepdim=True).amax((-1, -2), keepdim=True) for axis in (-1, -2))
+        z = x.transpose(-1, -2) / (rows * cols)
+        for _ in range(self.iterations):
+            xz = x @ z
+            z = 0.25 * z @ (13 * one - xz @ (15 * one - xz @ (7 * one - xz)))
+        return z
+
+
+class PooledKeys(nn.Module):
+    """The mean over cells of `stride` along each axis of the grid, smaller at the border; tokens beside it stay."""
+
+    def __init__(self, stride: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor, sequence: tuple[int, ...]) -> Tensor:
+        before, behind, grid = sequence[0], sequence[1], sequence[2:]
+        cells = x.narrow(2, before, math.prod(grid)).transpose(2, 3).flatten(0, 1).unflatten(-1, grid)
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(grid) - 1]
+        pooled = pool(cells, self.stride, self.stride, ceil_mode=True)
+        pooled = pooled.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
+        parts = [x.narrow(2, 0, before), pooled, x.narrow(2, x.shape[2] - behind, behind)]
+        return torch.cat(parts, dim=2) if before or behind else pooled
+
+
+class Latents(nn.Module):
+    """Keys and values as few learned queries see them: softmax(l k^T scale) k and v, joined along the channels."""
+
+    def __init__(self, heads: int, scale: float | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = scale
+
+    def forward(self, latent: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        few = latent.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+        scale = k.shape[-1] ** -0.5 if self.scale is None else self.scale
+        return (few @ k.transpose(-1, -2) * scale).softmax(-1) @ torch.cat((k, v), dim=-1)
+
+
+class ChannelAttention(nn.Module):
+    """softmax(q^T k scale) v^T over the channels of a head; "cosine" divides q and k by their length over positions."""
+
+    def __init__(self, score: str = "dot", scale: float | None = None, drop: float = 0.0) -> None:
+        super().__init__()
+        self.score = score
+        self.scale = scale
+        self.drop = drop
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
+        if self.score == "cosine":
+            q, k = F.normalize(q, dim=-2), F.normalize(k, dim=-2)
+        scores = q.transpose(-1, -2) @ k
+        if factor is not None:
+            scores = scores * factor
+        else:
+            scores = scores * (q.shape[-1] ** -0.5 if self.scale is None else self.scale)
+        weights = F.dropout(scores.softmax(-1), self.drop, self.training)
+        return v @ weights.transpose(-1, -2)

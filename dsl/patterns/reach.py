@@ -1,0 +1,91 @@
+"""How far apart a pattern lets a query and a key stand: what a table of relative offsets must hold."""
+
+from __future__ import annotations
+
+from ogive.dsl.dims import Dim
+from ogive.dsl.patterns.algebra import Difference, Intersection, Pattern, PerHead, Union
+from ogive.dsl.patterns.named import Axial, Dilated, PerAxis, Prefix, Self, Sliding, Window
+from ogive.dsl.patterns.sizes import per_axis
+from ogive.dsl.patterns.space import AXES, Space
+from ogive.dsl.patterns.user import User
+
+__all__ = ["even_steps", "reach"]
+
+
+def reach(p: Pattern, lengths: tuple[Dim, ...], space: Space | None = None) -> tuple[Dim, ...]:
+    """The largest |q - k| along each axis of a grid, for pairs of cells that `p` may hold: never less than the truth.
+
+    It is exact for the named patterns, their unions and `per_head`, and for arithmetic over q and k where `space` says
+    how large the grid is.
+    """
+    match p.expanded:
+        case Union(parts) | PerHead(parts):
+            return _of_each(max, [reach(x, lengths, space) for x in parts], lengths)
+        case Intersection(parts):
+            return _of_each(min, [reach(x, lengths, space) for x in parts], lengths)
+        case Difference(left, _):
+            return reach(left, lengths, space)
+        case Self() | Prefix():
+            return (0,) * len(lengths)
+        case PerAxis() as named:
+            return tuple(_along(named, axis, lengths) for axis in range(len(lengths)))
+        case User() as asked if space is not None:
+            return _asked(asked, space)
+    return tuple(n - 1 for n in lengths)
+
+
+def even_steps(p: Pattern, step: tuple[int, ...]) -> bool:
+    """Whether the cells of every pair of `p` stand whole multiples of `step` apart along each axis."""
+    match p.expanded:
+        case Union(parts) | PerHead(parts):
+            return all(even_steps(x, step) for x in parts)
+        case Intersection(parts):
+            return any(even_steps(x, step) for x in parts)
+        case Difference(left, _):
+            return even_steps(left, step)
+        case Self() | Prefix():
+            return True
+        case Dilated(_, gap):
+            return all(g % s == 0 for g, s in zip(per_axis(gap, len(step), str(p)), step, strict=True))
+    return all(s == 1 for s in step)
+
+
+def _of_each(choose: object, found: list[tuple[Dim, ...]], lengths: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The largest or the smallest along each axis. A free length is larger than any number."""
+    made: list[Dim] = []
+    for sizes in zip(*found, strict=True):
+        numbers = [n for n in sizes if isinstance(n, int)]
+        free = [n for n in sizes if not isinstance(n, int)]
+        if choose is max:
+            made.append(free[0] if free else max(numbers))
+        else:
+            made.append(min(numbers) if numbers else free[0])
+    return tuple(made)
+
+
+def _along(p: PerAxis, axis: int, lengths: tuple[Dim, ...]) -> Dim:
+    length, rank = lengths[axis], len(lengths)
+    most: Dim = length - 1
+    match p:
+        case Window(size):
+            most = per_axis(size, rank, str(p))[axis] - 1
+        case Sliding(size, clamp):
+            n = per_axis(size, rank, str(p))[axis]
+            most = n - 1 if clamp else n // 2
+        case Dilated(size, step):
+            most = per_axis(step, rank, str(p))[axis] * (per_axis(size, rank, str(p))[axis] // 2)
+        case Axial():
+            most = length - 1 if rank in AXES and AXES[rank] and AXES[rank][axis] == p.along else 0
+    return min(most, length - 1) if isinstance(most, int) and isinstance(length, int) else most
+
+
+def _asked(p: User, space: Space) -> tuple[Dim, ...]:
+    """By looking at every pair, as arithmetic over q and k can be asked in no other way."""
+    most = [0] * len(space.lengths)
+    for q in range(space.queries.size):
+        row, at = p.row(q, space), space.query(q)
+        for k in range(space.keys.size) if at is not None else ():
+            to = space.key(k)
+            if row >> k & 1 and to is not None and at is not None:
+                most = [max(n, abs(x - y)) for n, x, y in zip(most, at, to, strict=True)]
+    return tuple(most)
