@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ogive.dsl.dims import Dim
+from ogive.dsl.dims import Dim, Poly
 from ogive.dsl.ops.plane import expect_image, grid_axis, laid, plane, tokens_of
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, channel_place
 from ogive.dsl.ops.settings import Count, divisors, shares
@@ -230,7 +230,7 @@ class Take(Primitive):
     what: int | Reference
     item: int | None = None
     keep: bool = False
-    count: Count | None = None
+    count: Count | Poly | None = None
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
@@ -243,6 +243,7 @@ class Take(Primitive):
         axis = x.axes[place]
         start, size = self.span(axis)
         self._inside(x, axis, start, size)
+        self._reaches(at, x, axis, start, size)
         if self.drops(size):
             return (x.without(place),)
         segments = _from(axis, start, size)
@@ -285,6 +286,14 @@ class Take(Primitive):
             raise Mismatch(f"`{self.what}` has {last} positions; there is no number {self.item}", setting="item",
                            help=f"a number from 0 to {last - 1}")
         return at + self.item + (last if self.item < 0 else 0), self.count or 1
+
+    def _reaches(self, at: Site, x: Tensor, axis: Axis, start: Dim, size: Dim) -> None:
+        """What a free number of positions must hold: kept as a guard. A start below 0 counts from its end."""
+        what = f"`{self}` of `{x}`"
+        if isinstance(start, int) and start < 0:
+            at.most(-start, axis.size, what)
+        elif not isinstance(self.what, Reference) or self.count is not None or self.item is not None:
+            at.most(start + size, axis.size, what)
 
     def _inside(self, x: Tensor, axis: Axis, start: Dim, size: Dim) -> None:
         if not isinstance(start, int) or not isinstance(size, int):

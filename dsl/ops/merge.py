@@ -18,13 +18,15 @@ __all__ = ["Arithmetic", "Concat", "Neg", "Split", "Stack", "broadcast", "places
 def places(x: Tensor, wide: Tensor) -> tuple[int, ...] | None:
     """For each axis of `x` the axis of `wide` with its role, in order; None when one is missing.
 
-    Axes of the same role (a table's plain axes) are matched from the last one on.
+    Axes of the same role (a table's plain axes) are matched from the last one on. A plain axis of size 1 stands for any.
     """
     found: list[int] = []
     place = wide.rank
-    for role in reversed(x.roles):
+    plain = Role.OTHER in wide.roles
+    for axis in reversed(x.axes):
         place -= 1
-        while place >= 0 and wide.roles[place] is not role:
+        any_role = axis.role is Role.OTHER and axis.size == 1 and not plain
+        while place >= 0 and wide.roles[place] is not axis.role and not any_role:
             place -= 1
         if place < 0:
             return None
@@ -76,7 +78,7 @@ def _union(a: Tensor, b: Tensor) -> Tensor | None:
 
 
 def _stretched(at: Site, op: str, a: Tensor, b: Tensor, first: Axis, second: Axis) -> Axis:
-    if first.size == 1 and second.size != 1:
+    if first.size == 1 and (second.size != 1 or first.role is Role.OTHER):
         return second
     if second.size == 1 and first.size != 1:
         return first
