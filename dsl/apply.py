@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -37,7 +38,7 @@ from ogive.dsl.values import (
     flat,
     is_list,
 )
-from ogive.dsl.when import Partial
+from ogive.dsl.when import Partial, When
 from ogive.dsl.work import Frame, Place
 
 __all__ = ["Applier", "Naming", "poisoned"]
@@ -172,6 +173,9 @@ class Applier(Annotations):
         assert isinstance(record, type)
         if poisoned(inputs, op):
             return POISON
+        maybe = next((x for x in op.settings if x.name in record.tensors and isinstance(x.value, Partial)), None)
+        if maybe is not None:
+            return self._with_or_without(maybe, op, inputs, naming, frame, span)
         outs = [x for result in inputs for x in flat(result) if isinstance(x, Out)]
         self._arity(record, outs, frame, span)
         wanted, given = self.sorted(record, op.settings, frame, span)
@@ -188,6 +192,36 @@ class Applier(Annotations):
         value = self._node(made, outs, given, wanted, own, frame, span, module)
         self.finish(module, value)
         return value
+
+    def _with_or_without(
+        self, maybe: Setting, op: OpValue, inputs: Sequence[Result], naming: Naming, frame: Frame, span: Span
+    ) -> Bundle | Poison:
+        """`attend(mask=mask)` where not every call has the mask: the op with it, or without."""
+        partial: Partial = maybe.value
+        rest = tuple(x for x in op.settings if x is not maybe)
+        before, when = self.work.when, partial.when.given(self.work.when)
+        module = op.module
+        if not when.never:
+            for name in when.flags:
+                self.work.ask(name, maybe.span)
+            if module is None and naming.key is not None:  # one set of weights serves both
+                module = Module(naming.label, naming.key, span, outer=frame.body.shared)
+        without = OpValue(op.target, rest, op.span, op.preset, module)
+        if when.never:
+            return self.use(without, inputs, naming, frame, span)
+        given = Setting(maybe.name, partial.value, maybe.span, maybe.origin, maybe.whole)
+        made: list[tuple[When, Bundle | Poison]] = []
+        for side, value in ((when, OpValue(op.target, (*rest, given), op.span, op.preset, module)), (~when, without)):
+            self.work.when = before & side
+            try:
+                made.append((side, self.use(value, inputs, naming, frame, span)))
+            finally:
+                self.work.when = before
+        return self.joined(made, f"`{naming.label or op.name}`", span, frame)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def joined(self, pairs: Sequence[tuple[When, Any]], what: str, span: Span, frame: Frame) -> Any:
+        """One value for several sides (`either.py`)."""
 
     # ------------------------------------------------------------------------------------ shared modules
     def begin(self, module: Module, run: Run) -> None:

@@ -166,7 +166,7 @@ class Lines(Runs):
         else:
             made = self.use(op, inputs, naming, frame, target.span)
         if frame.keys.iteration:
-            frame.keys.count(target.span, len(self.work.parameters) - before)
+            frame.keys.count(target.span, self.work.added(before, frame.keys.prefix.removesuffix(".")))
         return made
 
     def _plain(self, line: s.Line, value: Any, frame: Frame) -> Any:

@@ -102,7 +102,7 @@ class Repeats(Eithers):
         if base is None:
             self._hand_out(names, st.index, frame)
             return inner.flow
-        if keys.claimed is not None and len(self.work.parameters) - before > keys.lent:
+        if keys.claimed is not None and self.work.added(before, path) > keys.lent:
             raise fail("A106", "this op has weights and no name, beside others of this iteration that have one",
                        keys.claimed, labels=[Label(keys.named, "this one has")] if keys.named else [],
                        notes=self.trail(frame), help=f"`name = {keys.claimed.text.strip()}`")

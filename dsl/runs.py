@@ -67,7 +67,7 @@ class Runs(Parametrised):
             return POISON
         finally:
             self.work.when = when
-        if claims and len(self.work.parameters) > before:
+        if claims and self.work.added(before, path):
             self.claim(frame, span, f"`{node.name}` has weights")
         value = self._outcome(result, node, inner, path, label or node.name)
         if shared is not None and isinstance(value, Bundle):
@@ -128,10 +128,6 @@ class Runs(Parametrised):
                     help="only the network that is called itself may return another number of results",
                 )
         return self.joined(returns, f"the result of `{node.name}`", line.flow.span, inner)  # type: ignore[no-any-return]
-
-    @abstractmethod
-    def joined(self, pairs: Sequence[tuple[When, Any]], what: str, span: Span, frame: Frame) -> Any:
-        """One value for several sides (`either.py`)."""
 
     def _outcome(
         self, result: Bundle | Poison | None, node: s.Network | s.Block, inner: Frame, path: str, title: str

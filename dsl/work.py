@@ -140,6 +140,8 @@ class Work:
     steps: int = 0
     cells: dict[Span, str] = field(default_factory=dict)
     """Cells of preset rows that were read, in words: `row S sets heads`."""
+    keys_made: list[str] = field(default_factory=list)
+    """The keys of `parameters`, in order."""
     taken: dict[str, int] = field(default_factory=dict)
     made: int = 0
     """How many sizes were given a name by `new_symbol`."""
@@ -188,6 +190,12 @@ class Work:
                        "optional inputs, `training` among them", span,
                        labels=[Label(place, f"`{name}`") for name, place in self.flags.items()])
         self.flags.setdefault(flag, span)
+
+    def added(self, since: int, path: str) -> int:
+        """How many of the weights that came since lie at or below a key path: not those of shared modules, which have
+        keys of their own."""
+        below = path + "." if path else ""
+        return sum(key == path or key.startswith(below) for key in self.keys_made[since:])
 
     def new_symbol(self) -> str:
         """A size that has no name in the file."""
@@ -251,6 +259,7 @@ class Work:
             if prod(weight.shape) > limits.INTEGER:
                 raise fail("A208", f"`{key}` has more elements than any memory: {list(weight.shape)}", span,
                            help=f"a tensor has at most {limits.INTEGER:,} elements")
+            self.keys_made.append(key)
             self.parameters[key] = Parameter(key, weight, node, span, tied)
         elif shared is None:
             again = known.span == span
