@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch.fx as fx
 from torch import nn
 
+from ogive.compiler.lower.loop import Loop
 from ogive.compiler.module import Network
 
 __all__ = ["Scope", "scopes"]
@@ -92,8 +94,16 @@ def _count(node: fx.Node, parts: int) -> bool:
 
 
 def scopes(module: Network) -> Scope:
-    """The tree of scopes that can be classes; the root holds everything."""
+    """The tree of scopes that can be classes; the root holds everything.
+
+    A network with a recurrence, or where calls decide something, is one class.
+    """
     order = [n for n in module.graph.nodes]
+    further = list(_further(module))
+    if further:
+        flat = Scope("", list(order))
+        _name_loose(module, flat, [*order, *further])
+        return flat
     home = {n: _home(module, n) for n in order}
     refused: set[str] = {path for path in _paths(home.values()) if not _is_container(module, path)}
     while True:
@@ -102,8 +112,25 @@ def scopes(module: Network) -> Scope:
         if not bad:
             break
         refused |= bad
-    _name_loose(module, root)
+    _name_loose(module, root, root.items)
     return root
+
+
+def _further(module: Network) -> Iterator[fx.Node]:
+    """Nodes beside those of the graph: bodies of recurrences, and what other kinds of calls run. One class has all."""
+    for sub in module.__dict__.get("_cases", {}).values():
+        if sub.graph is not module.graph:
+            yield from sub.graph.nodes
+        yield from _bodies(sub)
+    yield from _bodies(module)
+
+
+def _bodies(module: fx.GraphModule) -> Iterator[fx.Node]:
+    for node in module.graph.nodes:
+        made = module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(made, Loop):
+            yield from made.body.graph.nodes
+            yield from _bodies(made.body)
 
 
 def _home(module: Network, node: fx.Node) -> str:
@@ -191,13 +218,15 @@ def _between(own: list[fx.Node]) -> list[fx.Node]:
     return found
 
 
-def _name_loose(module: Network, scope: Scope) -> None:
+def _name_loose(module: Network, scope: Scope, items: Sequence[fx.Node | Scope]) -> None:
     held = module.get_submodule(scope.path)
     taken = {*held._modules, *held._parameters, *held._buffers, *dir(nn.Module), "training"}
-    for item in scope.items:
+    for item in items:
         if isinstance(item, Scope):
-            _name_loose(module, item)
-        elif item.op == "call_module" and _is_loose(module, item):
+            _name_loose(module, item, item.items)
+        elif item.op == "call_module" and _is_loose(module, item) and item not in scope.loose:
+            if isinstance(module.get_submodule(str(item.target)), Loop):
+                continue
             word = str(item.meta["ogive"]["node"]).rpartition(".")[2]
             name = "".join(c if c.isascii() and c.isalnum() else "_" for c in word) or "op"
             name = f"op_{name}" if not name.isidentifier() else name

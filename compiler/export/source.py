@@ -1,12 +1,13 @@
 """A network as one Python file in plain PyTorch: classes by block, the same keys, nothing of ours imported.
 
 The classes follow the keys: `blocks.0.attn` is a class when its nodes stand together. Classes whose text is equal are
-one class, and a chain of equal blocks is a loop. A scope that cannot be a class (a tied module that lies elsewhere,
+one class, and a chain of equal blocks is a loop; a recurrence is a `for` over positions. A scope that cannot be a class (a tied module that lies elsewhere,
 nodes that another scope interrupts) is written into the one around it.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -29,11 +30,14 @@ from ogive.compiler.export.spelling import (
     value,
 )
 from ogive.compiler.freeze import Frozen
+from ogive.compiler.guards import Calls
+from ogive.compiler.lower.loop import Loop
 from ogive.compiler.module import Network
 from ogive.compiler.pipeline import compile
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import evaluate
 from ogive.dsl.graph import Graph
+from ogive.dsl.when import TRAINING
 
 __all__ = ["to_source"]
 
@@ -71,6 +75,8 @@ class _File:
         self.lists, self.dicts = _containers(module)
         self.titles: dict[str, str] = module.meta["ogive"].get("titles", {})
         self.root = scopes(module)
+        self.cases: dict[tuple[bool, ...], Network] = module.__dict__.get("_cases", {})
+        self.shelves = {sub.meta["ogive"]["shelf"] for sub in (module, *self.cases.values())}
 
     def text(self) -> str:
         about = self.module.meta["ogive"]
@@ -106,7 +112,8 @@ class _File:
 
     def _class(self, scope: Scope) -> str:
         """The name of the class for a scope, written if there is none like it yet."""
-        body = "\n".join([*self._init(scope), "", *_Forward(self, scope).lines()])
+        forward = by_call(self, scope) if self.cases and not scope.path else _Forward(self, scope).lines()
+        body = "\n".join([*self._init(scope), "", *forward])
         if body not in self.classes:
             title = self.module.meta["ogive"]["network"] if scope.path == "" else self.titles.get(scope.path, "")
             self.classes[body] = self._name(title or _title(scope.path))
@@ -125,10 +132,9 @@ class _File:
         lines = ["    def __init__(self) -> None:", "        super().__init__()"]
         at = self.module.get_submodule(scope.path)
         lines += [f"        {line}" for line in self._fill("self", at, scope.path, scope)]
-        for node in scope.nodes:
-            if node.op == "call_module" and node in scope.loose:
-                made = self.module.get_submodule(str(node.target))
-                lines.append(f"        self.{scope.loose[node]} = {self._construct(made, str(node.target))}")
+        for node, name in scope.loose.items():
+            made = self.module.get_submodule(str(node.target))
+            lines.append(f"        self.{name} = {self._construct(made, str(node.target))}")
         if scope.path == "":
             lines += [f"        {line}" for line in self._ties()]
         return lines
@@ -143,7 +149,7 @@ class _File:
         lines += [f"{name}.register_buffer({k!r}, {_zeros(b)})" for k, b in module._buffers.items() if b is not None]
         for key, child in module._modules.items():
             below = f"{path}.{key}" if path else key
-            if child is None or below == self.module.meta["ogive"]["shelf"]:
+            if child is None or below in self.shelves:
                 continue
             lines += self._child(name, key, child, below, scope)
         return lines
@@ -222,25 +228,52 @@ class _File:
         return lines
 
 
+def by_call(file: _File, root: Scope) -> list[str]:
+    """The methods of a network where calls decide something: `forward` chooses, one method for each kind of call."""
+    calls: Calls = file.module.meta["ogive"]["calls"]
+    argument_of = {flag: name for name, flag in calls.optional.items()}
+    methods: list[str] = []
+    choices: list[str] = []
+    hints: dict[str, None] = {}
+    for case, sub in file.cases.items():
+        decided = dict(zip(calls.flags, case, strict=True))
+        name = "_" + ("_and_".join(flag for flag, on in decided.items() if on) or "evaluation")
+        scope = Scope("", list(sub.graph.nodes), root.loose)
+        written = _Forward(file, scope).lines(name)
+        hints[written[0].rpartition("-> ")[2].removesuffix(":")] = None
+        methods += ["", *written]
+        tests = [
+            f"{'' if on else 'not '}self.training" if flag == TRAINING
+            else f"{argument_of[flag]} is {'not ' if on else ''}None" for flag, on in decided.items()
+        ]
+        given = ", ".join(str(n.target) for n in sub.graph.nodes if n.op == "placeholder" and not _is_size(n))
+        choices += [f"        if {' and '.join(tests)}:", f"            return self.{name}({given})"]
+    choices[-2:] = [choices[-1].removeprefix("    ")]
+    arguments = ", ".join(
+        f"{x.name}: Tensor{' | None = None' if x.name in calls.optional else ''}" for x in calls.inputs.inputs
+    )
+    return [f"    def forward(self, {arguments}) -> {' | '.join(hints)}:", *choices, *methods]
+
+
 class _Forward:
     """The `forward` of one scope."""
 
-    def __init__(self, file: _File, scope: Scope) -> None:
+    def __init__(self, file: _File, scope: Scope, around: _Forward | None = None) -> None:
         self.file = file
         self.scope = scope
-        self.names: dict[fx.Node, str] = {}
+        self.names: dict[fx.Node, str] = {} if around is None else around.names
         self.count: Counter[str] = Counter()
-        self.taken = set(_TAKEN)
+        self.taken = set(_TAKEN) if around is None else around.taken
 
-    def lines(self) -> list[str]:
+    def lines(self, method: str = "forward") -> list[str]:
         scope = self.scope
         for node in scope.inputs:
             self.names[node] = self._new(self._argument(node))
         arguments = ", ".join(f"{self.names[n]}: {'int' if _is_size(n) else 'Tensor'}" for n in scope.inputs)
         body = self._body()
         result = self._result()
-        hint = "Tensor" if len(scope.outputs) == 1 and scope.path else _hint(scope, self.file.module)
-        return [f"    def forward(self{', ' if arguments else ''}{arguments}) -> {hint}:",
+        hint = "Tensor" if len(scope.outputs) == 1 and scope.path else _hint(scope)
+        return [f"    def {method}(self{', ' if arguments else ''}{arguments}) -> {hint}:",
                 *(f"        {line}" for line in body), f"        return {result}"]
 
     def _argument(self, node: fx.Node) -> str:
@@ -265,6 +298,12 @@ class _Forward:
             at += 1
             if item.op in ("placeholder", "output", "get_attr"):
                 continue
+            loop = self._recurrence_of(item)
+            if loop is not None:
+                lines += self._recurrence(item, loop)
+                continue
+            if item.target is operator.getitem and self._recurrence_of(item.args[0]) is not None:
+                continue
             parts = self.scope.parts(item)
             if parts:  # q, k, v = x.chunk(3, 2)
                 names = [self._new(_last(p)) for p in parts]
@@ -280,6 +319,46 @@ class _Forward:
             self.names[item] = self._new(_last(item))
             line, shape = f"{self.names[item]} = {text}", self._shape(item)
             lines.append(line + shape if len(line + shape) <= 112 else line)
+        return lines
+
+    def _recurrence_of(self, node: object) -> Loop | None:
+        if not isinstance(node, fx.Node) or node.op != "call_module":
+            return None
+        made = self.file.module.get_submodule(str(node.target))
+        return made if isinstance(made, Loop) else None
+
+    def _recurrence(self, node: fx.Node, loop: Loop) -> list[str]:
+        """A recurrence as a `for` over positions, its body written out."""
+        nodes = list(loop.body.graph.nodes)
+        enter = [n for n in nodes if n.op == "placeholder"]
+        many, carried = len(loop.axes), len(loop.axes) + loop.states
+        sources = [self._name(n) for n in node.args]  # type: ignore[arg-type]
+        for inner, outer in zip(enter[carried:], sources[carried:], strict=True):
+            self.names[inner] = outer
+        states = [self._new(f"state_{i + 1}" if loop.states > 1 else "state") for i in range(loop.states)]
+        lists = [self._new("emitted") for _ in range(loop.emits)]
+        self.names.update(zip(enter[many:carried], states, strict=True))
+        step = self._new("t")
+        lines = [f"{name} = {start}" for name, start in zip(states, sources[many:carried], strict=True)]
+        lines += [f"{name}: list[Tensor] = []" for name in lists]
+        lines.append(f"for {step} in range({sources[0]}.shape[{loop.axes[0]}]):")
+        for item, source, axis in zip(enter[:many], sources, loop.axes, strict=False):
+            self.names[item] = self._new("item")
+            lines.append(f"    {self.names[item]} = {source}.select({axis}, {step})")
+        inner = _Forward(self.file, Scope("", list(nodes), self.scope.loose), self)
+        lines += [f"    {line}" for line in inner._body()]
+        made = [inner._name(n) for n in nodes[-1].args[0]]  # type: ignore[union-attr, arg-type]
+        if states:
+            lines.append(f"    {', '.join(states)} = {', '.join(made[: loop.states])}")
+        lines += [f"    {name}.append({value})" for name, value in zip(lists, made[loop.states :], strict=True)]
+        for part in node.users:
+            at = part.args[1]
+            assert isinstance(at, int)
+            if at < loop.states:
+                self.names[part] = states[at]
+            else:
+                self.names[part] = self._new(_last(node))
+                lines.append(f"{self.names[part]} = torch.stack({lists[at - loop.states]}, 1){self._shape(part)}")
         return lines
 
     def _shape(self, node: fx.Node) -> str:
@@ -334,10 +413,14 @@ class _Forward:
         output = next(n for n in self.scope.nodes if n.op == "output")
         result = output.args[0]
         if isinstance(result, dict):
-            return "{" + ", ".join(f"{str(k)!r}: {self._name(v)}" for k, v in result.items()) + "}"  # type: ignore[arg-type]
-        if isinstance(result, tuple | list):
-            return ", ".join(self._name(v) for v in result)  # type: ignore[arg-type]
-        return self._name(result)  # type: ignore[arg-type]
+            return "{" + ", ".join(f"{str(k)!r}: {self._listed(v)}" for k, v in result.items()) + "}"
+        if isinstance(result, tuple):
+            return ", ".join(self._listed(v) for v in result)
+        return self._listed(result)
+
+    def _listed(self, value: Any) -> str:
+        """One result; a list of tensors is a list."""
+        return f"[{', '.join(map(self._listed, value))}]" if isinstance(value, list) else self._name(value)
 
     def _spell(self, node: fx.Node) -> str:
         if node.op != "call_module":
@@ -434,10 +517,13 @@ def _doc(name: str) -> str:
     return comment(name).replace("\\", "").replace('"', "")
 
 
-def _hint(scope: Scope, module: fx.GraphModule) -> str:
+def _hint(scope: Scope) -> str:
     if scope.path:
         return f"tuple[{', '.join('Tensor' for _ in scope.outputs)}]"
-    result = next(n for n in module.graph.nodes if n.op == "output").args[0]
+    result = next(n for n in scope.nodes if n.op == "output").args[0]
+    values = list(result.values()) if isinstance(result, dict) else list(result) if isinstance(result, tuple) else [result]
+    kinds = dict.fromkeys("Tensor" if isinstance(x, fx.Node) else "list[Tensor]" for x in values)
+    kind = " | ".join(kinds)
     if isinstance(result, dict):
-        return "dict[str, Tensor]"
-    return "tuple[Tensor, ...]" if isinstance(result, tuple | list) else "Tensor"
+        return f"dict[str, {kind}]"
+    return f"tuple[{kind}, ...]" if isinstance(result, tuple) else kind
