@@ -149,7 +149,8 @@ class Settings(Ports):
 
     def place_of(self, setting: Setting, name: str) -> tuple[Span, list[Label]]:
         """Where to point for a wrong value: at the preset's cell or the argument it comes from, then at its use."""
-        if setting.origin in (setting.span, None) or setting.origin.start == setting.span.start:
+        told = is_tensor(setting.value) or isinstance(setting.value, OpValue)  # a name and no value to print
+        if told or setting.origin in (setting.span, None) or setting.origin.start == setting.span.start:
             return setting.span, []
         return setting.origin, [Label(setting.span, f"`{name}` here")]
 

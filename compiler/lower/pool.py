@@ -59,12 +59,11 @@ def max_pool(emit: Emit, node: Node, x: Value) -> Value | tuple[Value, ...]:
 
 @lowers("max_unpool")
 def max_unpool(emit: Emit, node: Node, x: Value, indices: Value) -> Value:
-    """The size is told: it is that of `like`, or what follows from the window."""
+    """The size is that of `like`."""
     op, (t, _) = settings(node, MaxUnpool), emit.types(node)
     rank = t.rank - 2
     kernel, stride, pad = op.windows(rank)
-    pad = (0,) * rank if pad is None else pad
-    size = tuple(emit.size(n) for n in op.target(t.shape[2:]))
+    size = tuple(emit.size(n) for n in node.outputs[0].shape[2:])
     return emit.call(UNPOOL[rank], x, indices, kernel, stride, pad, size)
 
 

@@ -94,7 +94,7 @@ class RoiPool(nn.Module):
         top, bottom, tall = self.bins(y1, y2, self.size[0], h)
         left, right, wide = self.bins(x1, x2, self.size[1], w)
         table = self.peaks(x)
-        level = (tall[:, :, None] * w.bit_length() + wide[:, None, :]) * b + image
+        level = (tall[:, :, None] * self.powers(w) + wide[:, None, :]) * b + image
         made = None
         for y in (top, bottom - 2**tall):  # two windows of a power of 2 cover a bin along each axis
             for x_ in (left, right - 2**wide):
@@ -111,21 +111,28 @@ class RoiPool(nn.Module):
         first = (torch.floor(i * step) + start[:, None]).clamp(0, size).long()
         end = (torch.ceil((i + 1) * step) + start[:, None]).clamp(0, size).long()
         power = torch.zeros_like(first)
-        for e in range(1, size.bit_length()):
+        for e in range(1, self.powers(size)):
             power = power + (end - first >= 2**e)
         return first, end, power
 
     def peaks(self, x: Tensor) -> Tensor:
         """The largest value of every window of 2**i x 2**j cells, one row per window: a table to look bins up in."""
         rows = [x.permute(0, 2, 3, 1)]
-        for e in range(1, x.shape[2].bit_length()):
+        for e in range(1, self.powers(x.shape[2])):
             rows.append(self.doubled(rows[-1], 1, 2 ** (e - 1)))
         found = []
         for table in rows:
             found.append(table)
-            for e in range(1, x.shape[3].bit_length()):
+            for e in range(1, self.powers(x.shape[3])):
                 found.append(self.doubled(found[-1], 2, 2 ** (e - 1)))
         return torch.stack(found).reshape(-1, x.shape[1])
+
+    def powers(self, size: int) -> int:
+        """How many powers of 2 are at most `size`. A comparison leaves a size free where a method would not."""
+        count = 1
+        while 2**count <= size:
+            count += 1
+        return count
 
     def doubled(self, x: Tensor, axis: int, n: int) -> Tensor:
         """Windows twice as long, from windows of n cells."""

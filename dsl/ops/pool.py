@@ -80,8 +80,8 @@ class MaxPool(_Window):
 class MaxUnpool(_Window):
     """Puts each value back where the largest one stood, zeros elsewhere (SegNet, arXiv:1511.00561).
 
-    Shapes: `B C h w` -> `B C H W`, the plane of `like`, or without it (h - 1)*stride - 2*pad + size. `indices` are
-    those of the `max_pool` it undoes: `max_unpool(2x2, indices=pool.indices, like=x)`.
+    Shapes: `B C h w` -> `B C H W`, the plane of `like`: what the `max_pool` it undoes was fed. Size, stride and padding
+    are those of that pool, `indices` its places: `max_unpool(2x2, indices=pool.indices, like=x)`.
     """
 
     op: ClassVar[str] = "max_unpool"
@@ -89,7 +89,7 @@ class MaxUnpool(_Window):
     tensors: ClassVar[tuple[str, ...]] = ("indices",)
 
     indices: Reference
-    like: Reference | None = None
+    like: Reference
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x, places = inputs[0], self.indices.tensor
@@ -103,20 +103,19 @@ class MaxUnpool(_Window):
                 raise Mismatch(f"each value has a place; here are values `{x}` and places `{places}`",
                                setting="indices", input=0)
             at.same(mine, theirs, f"axis {i} of the values and of `indices`")
-        return (laid(x, self.target(sizes), at.node),)
-
-    def target(self, sizes: tuple[Dim, ...]) -> tuple[Dim, ...]:
-        """The sizes of the plane that is made."""
-        if self.like is not None:
-            found = expect_image(self.like.tensor, self.op)
-            if len(found) != len(sizes):
-                raise Mismatch(f"`{self.like}` has a plane of {len(found)} axes, here are {len(sizes)}", setting="like",
-                               input=0)
-            return found
+        wide = expect_image(self.like.tensor, self.op)
+        if len(wide) != len(sizes):
+            raise Mismatch(f"`{self.like}` has a plane of {len(wide)} axes, here are {len(sizes)}", setting="like",
+                           input=0)
         kernel, stride, pad = self.windows(len(sizes))
         if pad is None:
-            raise Mismatch('pad="same" forgets the size', setting="pad", help="`like=` names a node of that size")
-        return tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(sizes, kernel, stride, pad, strict=True))
+            raise Mismatch('`max_pool` notes no places with pad="same"', setting="pad", help="a padding in numbers")
+        for have, pooled in zip(sizes, slid(self.op, wide, kernel, stride, pad, (1,) * len(sizes)), strict=True):
+            if isinstance(have, int) and isinstance(pooled, int) and have != pooled:
+                raise Mismatch(f"`max_pool({self.size})` of `{self.like}` gives {pooled} where {have} come in",
+                               setting="like", input=0, help="`like=` names what the pool was fed")
+            at.same(have, pooled, f"what comes in and what the pool makes of `{self.like}`")
+        return (laid(x, wide, at.node),)
 
 
 class AvgPool(_Window):
