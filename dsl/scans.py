@@ -42,11 +42,14 @@ class Scans(Repeats):
         region, keys = self._place_of(st, frame)
         inner = frame.inner(Names(frame.names), keys, region)
         inner.loop = loop
-        items = [self._enter(x, Item.model_construct(axis=_place(x)), "in", st.span, inner) for _, x in sequences]
+        items = [
+            self._enter(name, x, Item.model_construct(axis=_place(x)), "in", st.span, inner) for name, x in sequences
+        ]
         for (name, _), item in zip(st.over, items, strict=True):
             inner.names.bind(name, Bundle((item,), title=name), st.span, "node")
-        starts = [out for value in loop.values.values() for out in self._tensors(value, st.span)]
-        states = [self._state(x, sequences[0][1], st.span, inner) for x in starts]
+        named = [(k, out) for k, value in loop.values.items() for out in self._tensors(value, st.span)]
+        starts = [out for _, out in named]
+        states = [self._state(name, x, sequences[0][1], st.span, inner) for name, x in named]
         self._hand_in(loop, list(states))
         self.begin_iteration(loop, inner.names)
         inner.flow = Bundle((items[0],), title=st.over[0][0])
@@ -75,7 +78,8 @@ class Scans(Repeats):
                        help="`scan x in xs:` runs its body for each position of xs")
         if loop.emitted is not None:
             raise fail("A141", "a `scan` emits once for each position", st.span,
-                       labels=[Label(loop.emitted.span, "first here")], help="several results on one line: `emit a, b=b`")
+                       labels=[Label(loop.emitted.span, "first here")],
+                       help="several results on one line: `emit a, b=b`")
         loop.emitted = st
         outs: list[Out | Poison] = []
         for result in st.results:
@@ -120,18 +124,18 @@ class Scans(Repeats):
             raise Silent
         return [x for x in found if isinstance(x, Out)]
 
-    def _state(self, start: Out, sequence: Out, span: Span, frame: Frame) -> Out:
+    def _state(self, name: str, start: Out, sequence: Out, span: Span, frame: Frame) -> Out:
         batch = sequence.type.axis(Role.BATCH)
         own = start.type.axis(Role.BATCH)
         stretched = batch is not None and (own is None or (own.size == 1 and batch.size != 1))
-        return self._enter(start, State.model_construct(batch=batch if stretched else None), "with", span, frame)
+        return self._enter(name, start, State.model_construct(batch=batch if stretched else None), "with", span, frame)
 
-    def _enter(self, source: Out, record: Primitive, op: str, span: Span, frame: Frame) -> Out:
+    def _enter(self, name: str, source: Out, record: Primitive, op: str, span: Span, frame: Frame) -> Out:
         """A node at the head of the body."""
-        node_id = self.work.new_id(frame.keys.under(op))
+        node_id = self.work.new_id(frame.keys.under(name))
         outputs = record.shape(Place(self.work, frame, node_id, span), source.type)
         self.work.add_node(
-            Node(node_id, op, "", record, (source.edge,), outputs, frame.region, span, path=frame.body.trail)
+            Node(node_id, op, name, record, (source.edge,), outputs, frame.region, span, path=frame.body.trail)
         )
         return Out(Edge(node_id), outputs[0])
 
@@ -209,6 +213,9 @@ class Scans(Repeats):
         if isinstance(flow, Bundle):
             flow.title = self.work.regions[region].name
         self.label(names, flow if flow is not None else POISON, frame)
+        path = self.work.regions[region].path
+        if isinstance(flow, Bundle) and path:
+            self.result(path, flow)
         frame.flow = flow
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ogive.dsl.graph import Edge, Graph, Node
+from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Reference
 
 __all__ = ["DROPS", "Folding", "Run", "fold", "slots"]
@@ -290,6 +291,14 @@ class _Folder:
 
 
 def slots(node: Node) -> tuple[Edge, ...]:
-    """What a node reads: its inputs, then the weights that are results of nodes."""
+    """What a node reads: its inputs, then the weights that are results of nodes.
+
+    The end of a `scan` reads what its body emits; what enters the body is drawn where it enters, and what goes on to
+    the next time is said there.
+    """
+    if isinstance(node.primitive, Scan):
+        record = node.primitive
+        made = node.inputs[-record.emits :] if record.emits else node.inputs[len(record.items) + len(record.states) :]
+        return tuple(dict.fromkeys(made))
     given = (g.edge for _, g in sorted(node.given.items()) if g.edge is not None)
     return (*node.inputs, *(edge for edge in given if edge not in node.inputs))

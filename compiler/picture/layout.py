@@ -171,6 +171,9 @@ class _Layout:
                 found.append(self._frame(child, self._short(child.path), child.title, level))
             elif child.kind == "scope":
                 found += self._scope(child, level)
+            elif child.kind == "scan":
+                found.append(self._frame(child, self._short(child.path) or "scan", "", level, kind="repeat",
+                                         note="for each position"))
             else:
                 found += self._items(child.id, level)
         return found

@@ -20,13 +20,17 @@ UNSAID: Final = frozenset(
      "padding", "transposed", "axis", "layout", "prefix", "reverse", "indices", "mode", "corners", "approximate"}
 )
 LONGEST: Final = 40
+STATEMENTS: Final = {"in": "one after the other", "with": "from the time before", "scan": "all positions"}
+"""What stands in the boxes of a recurrence."""
 
 Say = Callable[[str], str]
 
 
 def describe(primitive: Primitive, varying: Mapping[str, Sequence[Any]] | None = None) -> str:
     """The settings of an op in few words: `3×3 /2, 64` of a convolution. What varies is written as a range."""
-    values = {k: getattr(primitive, k) for k in type(primitive).model_fields}
+    if primitive.statement:
+        return STATEMENTS.get(primitive.op, "")
+    values = {k: getattr(primitive, k) for k in type(primitive).model_fields if k not in primitive.told}
     fields = type(primitive).model_fields
 
     def say(name: str) -> str:
