@@ -12,7 +12,6 @@ from typing import Any, Final
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.annotations import Annotations
-from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import TooLarge
 from ogive.dsl.dims_text import show
@@ -101,9 +100,14 @@ class Applier(Annotations):
 
     def operand(self, expr: s.Expr, frame: Frame) -> Any:
         """The value of an expression where data is meant: an op that makes data from nothing is run."""
-        value = self.value(expr, frame)
-        if isinstance(value, OpValue) and isinstance(value.target, type) and value.target.inputs == ():
-            return self.use(value, [], ANONYMOUS, frame, expr.span)
+        return self.as_data(self.value(expr, frame), frame, expr.span)
+
+    def as_data(self, value: Any, frame: Frame, span: Span) -> Any:
+        """A source op run, and those in a list of nothing else: `zeros(8)`, `[zeros(8), ones(8)]`."""
+        if _makes_data(value):
+            return self.use(value, [], ANONYMOUS, frame, span)
+        if isinstance(value, tuple) and value and all(map(_makes_data, value)):
+            return tuple([self.use(x, [], ANONYMOUS, frame, span) for x in value])
         return value
 
     def missing(self, value: Partial, span: Span) -> ArchError:
@@ -296,7 +300,7 @@ class Applier(Annotations):
         made_here = tuple([Out(Edge(node_id, i), t) for i, t in enumerate(outputs)])
         self.work.results[path] = made_here[0].edge
         results, labels = _grouped(made_here, made.results)
-        return Bundle(results, labels, made.parts, key=key, title=naming.label or made.op)
+        return Bundle(results, labels, made.parts and len(outputs) > 1, key=key, title=naming.label or made.op)
 
     def _bounded(self, outputs: tuple[Tensor, ...], span: Span, frame: Frame) -> None:
         for tensor in outputs:
@@ -381,6 +385,11 @@ class Applier(Annotations):
                 self.work.add_parameter(key, weight, node.id, node.span, shared)
             elif given.key is not None:
                 self.work.add_parameter(key, weight, node.id, node.span, shared, tied=given.key)
+
+
+def _makes_data(value: Any) -> bool:
+    """Whether this is an op that makes data from nothing."""
+    return isinstance(value, OpValue) and isinstance(value.target, type) and value.target.inputs == ()
 
 
 def poisoned(inputs: Sequence[Result | Partial], op: OpValue) -> bool:

@@ -1,4 +1,4 @@
-"""The core of attention: one call of torch's fused attention on views of q, k and v, wherever that says what is meant."""
+"""The core of attention: a call of torch's fused attention on views of q, k and v, where that says what is meant."""
 
 from __future__ import annotations
 
@@ -173,7 +173,13 @@ class _Use:
         return q, op.scale if op.scale is not None else plain
 
     def _factor(self) -> Value:
-        return self.emit.method("reshape", self.given["scale"], -1, 1, 1)
+        """The scale that is a tensor, for the heads at hand."""
+        factor = self.emit.method("reshape", self.given["scale"], -1, 1, 1)
+        step = self.op.heads // len(self.heads)
+        assert isinstance(self.op.scale, Reference)
+        if step == 1 or all(n == 1 for n in self.op.scale.tensor.shape):
+            return factor
+        return self.emit.call(operator.getitem, factor, (slice(self.heads[0], None, step),))
 
     # ------------------------------------------------------------------------------------ masks
     def _pattern(self, over: Pattern, like: Value) -> Value:
@@ -238,7 +244,8 @@ class _Use:
             case Latent():
                 heads = len(self.heads)
                 latent, at = emit.weight(f"{prefix}latent"), f"{prefix}latents"
-                few = emit.module(Latents(heads, scale), latent, k, v, at=at, shelved=True)
+                factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
+                few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=at, shelved=True)
                 d = self._width()
                 return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), None, scale)
             case Performer(features, seed, redraw):

@@ -163,8 +163,8 @@ class Rotary(Cached):
     def forward(self, x: Tensor, sequence: tuple[int, ...]) -> Tensor:
         device, d = x.device, x.shape[-1] // self.heads
         angles = self.kept((device, d, *sequence), lambda: self.angles(d, sequence, device))
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # N 1 axes pairs
-        parts = x.unflatten(-1, (self.heads, len(sequence) - 2, d // (len(sequence) - 2)))
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        parts = x.unflatten(-1, (self.heads, d))
         if self.layout == "half":
             a, b = parts.chunk(2, dim=-1)
             return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(2)
@@ -172,7 +172,7 @@ class Rotary(Cached):
         return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(2)
 
     def angles(self, d: int, sequence: tuple[int, ...], device: torch.device) -> Tensor:
-        """Place times frequency, N x 1 x axes x pairs."""
+        """Place times frequency for each pair of channels, N x 1 x d/2: a share of the pairs for each axis."""
         grid: tuple[Any, ...] = sequence[2:]
         pairs = d // len(grid) // 2
         speed = self.base ** -(torch.arange(pairs, dtype=torch.float64, device=device) / pairs)
@@ -180,5 +180,5 @@ class Rotary(Cached):
         for n in reversed(grid):
             places.append(cells % n)
             cells = cells // n
-        angle = torch.stack(places[::-1], dim=1)[:, :, None] * speed
-        return F.pad(angle, (0, 0, 0, 0, sequence[0], sequence[1]))[:, None]
+        angle = (torch.stack(places[::-1], dim=1)[:, :, None] * speed).flatten(1)
+        return F.pad(angle, (0, 0, sequence[0], sequence[1]))[:, None]

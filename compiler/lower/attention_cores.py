@@ -113,7 +113,8 @@ class PerformerAttention(Cached):
         rows: list[Tensor] = []
         for _ in range(-(-self.features // d)):
             square = torch.randn(d, d, generator=generator, dtype=torch.float64)
-            rows.append(torch.linalg.qr(square)[0].t())
+            turned, upper = torch.linalg.qr(square)
+            rows.append((turned * upper.diagonal().sign()).t())  # without the signs, directions are not equally likely
         length = torch.randn(self.features, d, generator=generator, dtype=torch.float64).norm(dim=1)
         return torch.cat(rows)[: self.features] * length[:, None]
 
@@ -174,16 +175,20 @@ class PooledKeys(nn.Module):
 
 
 class Latents(nn.Module):
-    """Keys and values as few learned queries see them: softmax(l k^T scale) k and v, joined along the channels."""
+    """Keys and values as few learned queries see them: softmax(l k^T scale) k and v, joined along the channels.
+
+    `factor` is a scale for each head, in place of `scale`.
+    """
 
     def __init__(self, heads: int, scale: float | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.scale = scale
 
-    def forward(self, latent: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
         few = latent.unflatten(-1, (self.heads, -1)).transpose(0, 1)
         scale = k.shape[-1] ** -0.5 if self.scale is None else self.scale
+        few = few if factor is None else few * factor
         return (few @ k.transpose(-1, -2) * scale).softmax(-1) @ torch.cat((k, v), dim=-1)
 
 

@@ -205,9 +205,10 @@ class Rope(Primitive):
     """Turns pairs of channels of each head by angles that grow with the place, so that q k depends on q - k alone.
 
     Shapes: tokens, same; several inputs (q and k) answer one each. A head of d channels turns d/2 pairs by place times
-    base ** (-2 i / d). On a grid of r axes the channels are cut into r parts, one per axis, rows first. Tokens beside
-    a grid are not turned; on a plain sequence all are, from place 0. `layout="half"` pairs channel i with i + d/2
-    (Llama, GPT-NeoX), "pairs" 2i with 2i + 1 (RoFormer, GPT-J, EVA-02). (Su et al. 2021, arXiv:2104.09864.)
+    base ** (-2 i / d). On a grid of r axes each axis has its share of the pairs, rows first, with 2 r i / d in place of
+    2 i / d. Tokens beside a grid are not turned; on a plain sequence all are, from place 0. `layout="half"` pairs
+    channel i with i + d/2 (Llama, GPT-NeoX, DINOv3), "pairs" 2i with 2i + 1 (RoFormer, GPT-J, EVA-02).
+    (Su et al. 2021, arXiv:2104.09864.)
     """
 
     op: ClassVar[str] = "rope"

@@ -199,6 +199,13 @@ class Nystrom(Mechanism):
     def weights(self, use: Use) -> tuple[Needed, ...]:
         return (Needed("conv.weight", (use.heads, 1, self.conv, 1)),) if self.conv else ()
 
+    def refuses(self, use: Use) -> PatternError | None:
+        n, m = use.queries.size, use.keys.size
+        if self.conv and isinstance(n, int) and isinstance(m, int) and n != m:
+            return PatternError(f"`conv` of `nystrom` adds values to queries at their places; here are {m} and {n}",
+                                setting="conv", help="leave `conv` away")
+        return None
+
     def products(self, use: Use) -> Dim:
         m, n, keys = self.landmarks, use.queries.size, use.keys.size
         inverse = 4 * self.iterations * m**3 * use.heads
