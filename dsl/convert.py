@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from lark import Token
 
+from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.convert_expressions import Expressions
 from ogive.dsl.convert_shapes import Shapes
@@ -152,6 +153,8 @@ class Converter(Expressions, Shapes):
         self.digits(text[:-1], span)
         whole, _, part = text[:-1].partition(".")
         value = int(whole + part) * scale // 10 ** len(part)
+        if value > limits.INTEGER:
+            raise fail("A509", f"`{text}` goes beyond {limits.INTEGER:,}", span)
         return s.Constant(value, span, literal=text)
 
     def on_cell_call(self, c: list[Any], span: Span) -> s.Call:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, cast
 
 from lark import Token
 
+from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.convert_walk import Walk
 from ogive.dsl.diagnostics import fail
@@ -32,7 +34,10 @@ class Expressions(Walk):
 
     def on_float(self, c: list[Any], span: Span) -> s.Constant:
         self.digits(str(c[0]), span)
-        return s.Constant(float(c[0]), span, literal=str(c[0]))
+        value = float(c[0])
+        if not isfinite(value):
+            raise fail("A509", f"`{c[0]}` goes beyond the largest number here", span)
+        return s.Constant(value, span, literal=str(c[0]))
 
     def on_string(self, c: list[Any], span: Span) -> s.Constant:
         return s.Constant(self.text(c[0]), span)
@@ -48,6 +53,8 @@ class Expressions(Walk):
 
     def on_size(self, c: list[Any], span: Span) -> s.SizeExpr:
         parts = str(c[0]).split("x")
+        if len(parts) > limits.SIZE_PARTS:
+            raise fail("A507", f"a size has at most {limits.SIZE_PARTS} numbers, as in `3x3x3`", span)
         for part in parts:
             self.digits(part, span)
         return s.SizeExpr(tuple(map(int, parts)), span)

@@ -41,10 +41,16 @@ class Unit:
     path: Path | None
     names: dict[str, Definition | None] = field(default_factory=dict)
     mistakes: list[Diagnostic] = field(default_factory=list)
+    bare: str = ""
 
     @property
     def source(self) -> Source:
         return self.file.source
+
+    @property
+    def called(self) -> str:
+        """What the user called it: the path of a file, the bare name of a file of the library (`std.timm`)."""
+        return self.bare or self.source.name
 
     @property
     def networks(self) -> list[Definition]:
@@ -86,7 +92,9 @@ def load_library(name: str) -> Unit:
     Raises:
         ArchError: A109 there is none of that name.
     """
-    return _Loader(None).library(tuple(name.split(".")), None)
+    unit = _Loader(None).library(tuple(name.split(".")), None)
+    unit.bare = name
+    return unit
 
 
 @cache
@@ -114,10 +122,13 @@ def read_text(path: Path, shown: str) -> str:
     if len(data) > limits.FILE_BYTES:
         raise fail("A501", f"`{shown}` is larger than {limits.FILE_BYTES:,} bytes")
     try:
-        return _clean(data.decode("utf-8-sig"))
+        return _clean(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise fail("A800", f"`{shown}` is not UTF-8 text: byte {error.start} in line {line}") from None
+        seen = Source(shown, data.decode("utf-8", "replace"))
+        at = len(data[: error.start].decode("utf-8"))
+        raise fail("A800", f"`{shown}` is not UTF-8 text: byte {error.start} in line {line}", seen.span(at, at + 1),
+                   help="save it as UTF-8") from None
 
 
 def _clean(text: str) -> str:

@@ -93,7 +93,7 @@ class Names:
         if known is not None and known.span != span:
             raise fail(
                 "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, f"the {known.kind}")],
-                help="another name; the parameter keeps its own in the whole body" if known.kind == "parameter"
+                help=f'another name; `as` keeps the key: `{name}_ = ... as "{name}"`' if known.kind == "parameter"
                 else "two nodes or constants of a scope do not share a name",
             )
 

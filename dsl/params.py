@@ -53,6 +53,7 @@ class Parametrised(Applier):
         if missing:
             raise self._missing(node, missing, preset, span, frame)
         for param in node.params:
+            self.work.step(param.span)
             try:
                 self._bind_param(param, explicit.get(param.name) or row.get(param.name), frame)
             except ArchError as error:

@@ -29,12 +29,26 @@ def parse(source: Source) -> s.File:
         ArchError: A0xx for every definition that does not parse, all of them at once; A5xx beyond a limit.
     """
     screen(source)
+    first: Diagnostic | None = None
     try:
-        return cast(s.File, _parse(source, "start"))
+        tree = _tree(source, "start")
     except ArchError as error:
-        if any(code.startswith("A5") for code in error.codes):
+        if _beyond(error):
+            raise
+        first = error.diagnostics[0]
+    if first is not None:
+        raise ArchError(tuple(syntax_errors(source, _parse, first)) or (first,))
+    try:
+        return cast(s.File, Converter(source).convert(tree))
+    except ArchError as error:
+        if _beyond(error):
             raise
         raise ArchError(tuple(syntax_errors(source, _parse)) or error.diagnostics) from None
+
+
+def _beyond(error: ArchError) -> bool:
+    """Whether a limit was met: then nothing more is read."""
+    return any(code.startswith("A5") for code in error.codes)
 
 
 def parse_expression(source: Source) -> s.Expr:
@@ -73,14 +87,17 @@ def _parser() -> tuple[Lark, Layout]:
 
 
 def _parse(source: Source, start: str) -> Any:
+    return Converter(source).convert(_tree(source, start))
+
+
+def _tree(source: Source, start: str) -> Any:
     parser, layout = _parser()
     layout.source = source
     text = source.text + "\n" if start == "start" else source.text
     try:
-        tree = parser.parse(text, start=start)
+        return parser.parse(text, start=start)
     except UnexpectedInput as error:
         raise ArchError((_explained(source, error),)) from None
-    return Converter(source).convert(tree)
 
 
 def _explained(source: Source, error: UnexpectedInput) -> Diagnostic:

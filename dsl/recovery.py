@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from ogive.dsl import limits
 from ogive.dsl.diagnostics import ArchError, Diagnostic
-from ogive.dsl.layout import TAB
+from ogive.dsl.layout import TAB, never_closed, unclosed
 from ogive.dsl.source import Source, Span
 
 __all__ = ["syntax_errors"]
@@ -24,16 +24,23 @@ FOLLOWS: Final = {"A006", "A012", "A021"}  # what a mended line may cause below 
 Read: TypeAlias = Callable[[Source, str], object]
 
 
-def syntax_errors(source: Source, read: Read) -> list[Diagnostic]:
+def syntax_errors(source: Source, read: Read, known: Diagnostic | None = None) -> list[Diagnostic]:
     """Every mistake of a text that does not parse: each definition by itself, going on below each mistake.
 
-    `read(text, "start")` raises ArchError where a text does not parse.
+    `read(text, "start")` raises ArchError where a text does not parse. `known` is the first mistake, where the grammar
+    met it: what stands above need not be read again.
     """
     found: list[Diagnostic] = []
     last = ""
     budget = _Budget()
-    for first, text in _definitions(source.text):
-        errors = list(_errors(source, first, text, read, budget))
+    definitions = list(_definitions(source.text))
+    if len(definitions) > 1 and known is not None and known.span is not None:
+        line = known.span.line - 1
+        near = max((i for i, (first, _) in enumerate(definitions) if first <= line), default=0)
+        definitions = definitions[max(near - 1, 0) :]  # the mistake may be that the definition above does not end
+        known = None
+    for first, text in definitions:
+        errors = list(_errors(source, first, text, read, budget, known))
         code = errors[0].code if errors else ""
         if not (code == last == "A022"):  # a run of stray lines is one mistake
             found += errors
@@ -62,17 +69,24 @@ def _definitions(text: str) -> Iterator[tuple[int, str]]:
         yield start, "\n".join(lines[start:end])
 
 
-def _errors(source: Source, first: int, text: str, read: Read, budget: _Budget) -> Iterator[Diagnostic]:
+def _errors(
+    source: Source, first: int, text: str, read: Read, budget: _Budget, known: Diagnostic | None
+) -> Iterator[Diagnostic]:
     """The mistakes of one definition: after each, the line is replaced by one that parses."""
     lines = text.split("\n")
     seen: set[str] = set()
     for _ in range(TRIES):
         part = Source(source.name, "\n".join(lines))
-        try:
-            read(part, "start")
-            return
-        except ArchError as error:
-            mistake = error.diagnostics[0]
+        if known is not None:
+            mistake, known = known, None
+        else:
+            try:
+                read(part, "start")
+                return
+            except ArchError as error:
+                mistake = error.diagnostics[0]
+        if mistake.code != "A013" and mistake.span and (bracket := never_closed(part, mistake.span.start)):
+            mistake = unclosed(bracket).diagnostics[0]  # what cannot stand in the brackets was not meant to
         follows = (bool(seen) and mistake.code in FOLLOWS) or ("A024" in seen and mistake.code in ("A013", "A022"))
         if not follows:
             yield _moved(mistake, source, first)

@@ -256,9 +256,10 @@ class Work:
         known = self.parameters.get(key)
         if known is None:
             check_key(key, span)
-            if prod(weight.shape) > limits.INTEGER:
-                raise fail("A208", f"`{key}` has more elements than any memory: {list(weight.shape)}", span,
-                           help=f"a tensor has at most {limits.INTEGER:,} elements")
+            if prod(weight.shape) > limits.INTEGER or max(weight.shape, default=1) > limits.DIM:
+                most = f"{limits.INTEGER:,} elements, an axis {limits.DIM:,}"
+                raise fail("A208", f"`{key}` is larger than any memory: {list(weight.shape)}", span,
+                           help=f"a tensor has at most {most}")
             self.keys_made.append(key)
             self.parameters[key] = Parameter(key, weight, node, span, tied)
         elif shared is None:
