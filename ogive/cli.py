@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ogive import __version__
-from ogive.commands import checking, compiling, drawing, explaining, figures, formatting, listing, running
+from ogive.commands import checking, compiling, drawing, expanding, explaining, figures, formatting, listing, running
 from ogive.commands.failure import BROKEN_PIPE, INTERRUPTED, WRONG_USE, bug, exit_code, say, tell
 from ogive.dsl.diagnostics import ArchError, fail
 
@@ -92,6 +92,7 @@ app.command("draw")(drawing.draw)
 app.command("compile")(compiling.compile)
 app.command("run")(running.run)
 app.command("fmt")(formatting.fmt)
+app.command("expand")(expanding.expand)
 app.command("explain-error")(explaining.explain_error)
 
 

@@ -11,6 +11,7 @@ from ogive.compiler.cost import macs
 from ogive.compiler.picture import to_svg
 from ogive.dsl.build import Built, build
 from ogive.dsl.diagnostics import ArchError, fail
+from ogive.dsl.expand import expand
 from ogive.dsl.graph import Graph, Guard, Node
 from ogive.dsl.load import Unit, load_text
 from ogive.dsl.ops.record import Size, show_setting
@@ -90,6 +91,16 @@ class Network:
             ArchError: A802, a size that the network does not have, or one that must be given.
         """
         return macs(self.graph, sizes)
+
+    def expand(self, *, keep_repeats: bool = False) -> str:
+        """The network as a text of its own: presets, imports, blocks and repeats resolved, numbers computed.
+
+        With `keep_repeats`, iterations that are alike stay one `repeat`.
+
+        Raises:
+            ArchError: A314, it holds what only a block or a statement can say.
+        """
+        return expand(self._built, keep_repeats)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """For notebooks: the picture, where there is a Graphviz, and the summary as text."""

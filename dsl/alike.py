@@ -1,0 +1,68 @@
+"""Whether two graphs are the same network: what they compute, node by node, whatever their nodes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ogive.dsl.graph import Edge, Graph, Node, Returned
+from ogive.dsl.ops.record import Primitive, Reference
+
+__all__ = ["difference"]
+
+
+def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
+    """The first thing in which two graphs differ, in words; None when they are the same network.
+
+    Compared are the nodes in their order, with their settings, inputs and shapes, the weights, results and guards; with
+    `keys`, the keys of the state_dict too, in any order. Letters of free sizes may differ without `keys`.
+    """
+    if len(one) != len(other):
+        return f"{len(other)} nodes, not {len(one)}"
+    ids = dict(zip(one.nodes, other.nodes, strict=True))
+    for node, twin in zip(one, other, strict=True):
+        what = _node(node, twin, ids, keys)
+        if what is not None:
+            return f"`{twin.id}`, line {twin.span.line}: {what}"
+    if [(n, _edges(r, ids)) for n, r in one.returns] != list(other.returns) and keys:
+        return "the results"
+    if keys:
+        if {k: p.tied for k, p in one.parameters.items()} != {k: p.tied for k, p in other.parameters.items()}:
+            return "the keys of the state_dict"
+        if {k: p.weight for k, p in one.parameters.items()} != {k: p.weight for k, p in other.parameters.items()}:
+            return "the weights"
+    elif [p.weight for p in one.parameters.values()] != [p.weight for p in other.parameters.values()]:
+        return "the weights"
+    if keys and {g.condition for g in one.guards} != {g.condition for g in other.guards}:
+        return "what is assumed of the input's sizes"
+    return None
+
+
+def _node(node: Node, twin: Node, ids: Mapping[str, str], keys: bool) -> str | None:
+    if node.op != twin.op or _settings(node.primitive, ids) != _settings(twin.primitive, {}):
+        return f"`{twin.primitive or twin.op}`, not `{node.primitive or node.op}`"
+    if tuple(_edges(edge, ids) for edge in node.inputs) != twin.inputs:
+        return "other inputs"
+    if keys and [t.shape for t in node.outputs] != [t.shape for t in twin.outputs]:
+        return f"`{twin.outputs[0]}`, not `{node.outputs[0]}`"
+    if [t.roles for t in node.outputs] != [t.roles for t in twin.outputs] or node.require != twin.require:
+        return "another layout"
+    return None
+
+
+def _edges(value: Returned, ids: Mapping[str, str]) -> Any:
+    if isinstance(value, Edge):
+        return Edge(ids[value.node], value.result)
+    return tuple(_edges(x, ids) for x in value)
+
+
+def _settings(primitive: Primitive | None, ids: Mapping[str, str]) -> Any:
+    """Settings with the nodes that they refer to under the names of the other graph."""
+    if primitive is None:
+        return None
+    found = {name: getattr(primitive, name) for name in type(primitive).model_fields}
+    return {
+        name: (ids.get(v.node, v.node), v.result) if isinstance(v, Reference) else
+        _settings(v, ids) if isinstance(v, Primitive) else v
+        for name, v in found.items()
+    }
