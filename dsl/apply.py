@@ -411,7 +411,7 @@ def _whole(node: Node) -> str | None:
 
 
 def _grouped(outs: tuple[Out, ...], names: tuple[str, ...]) -> tuple[tuple[Result, ...], tuple[str, ...]]:
-    """The results of a node and their labels: those whose name starts with `*` share what the others leave, as lists."""
+    """The results of a node and their labels: the names that start with `*` share what the others leave, as lists."""
     lists = sum(n.startswith("*") for n in names)
     if not lists:
         return outs, names if len(names) == len(outs) else ()
