@@ -50,7 +50,7 @@ def hostile(graph: Graph, text: str) -> Graph:
         nodes[named.id] = named
     return Graph(
         name=text, nodes=nodes, inputs=tuple(names[i] for i in graph.inputs),
-        outputs=tuple((text, replace(edge, node=names[edge.node])) for _, edge in graph.outputs),
+        returns=tuple((text, replace(edge, node=names[edge.node])) for _, edge in graph.outputs),
         regions=tuple(replace(r, name=text, title=text, path=text) for r in graph.regions),
         parameters={
             f"{text}{i}": replace(p, key=f"{text}{i}", node=names[p.node])
