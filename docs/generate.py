@@ -21,7 +21,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
 from ogive.dsl.codes import CODES, RANGES
+from ogive.dsl.dims import Poly
 from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.merge import Arithmetic
 from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
 from ogive.dsl.patterns import Causal, Dense
 
@@ -64,6 +66,35 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "abs": (TOKENS, "abs"),
     "sin": (TOKENS, "sin"),
     "cos": (TOKENS, "cos"),
+    "log2": (TOKENS, "log2"),
+    "sign": (TOKENS, "sign"),
+    "maxout": (TOKENS, "maxout(2)"),
+    "sum_over": (TOKENS, "sum_over(N)"),
+    "mean_over": (IMAGE, "mean_over(C, keep=True)"),
+    "max_over": (IMAGE, "max_over(C, keep=True)"),
+    "norm": (TOKENS, "norm"),
+    "l2_normalize": (TOKENS, "l2_normalize"),
+    "rearrange": (IMAGE, "y = conv(12) : B (a 4) h w", "rearrange : B (h w a) 4"),
+    "unstack": ("x: B (C=64 ways=2)", "rearrange : B ways C", "a, b = unstack(ways)", "a + b"),
+    "repeat_to": ("x: B 1 64", "repeat_to(49)"),
+    "subsample": (IMAGE, "subsample(2)"),
+    "gather": ("x: B N 64, ids: B K of int", "x, ids -> gather"),
+    "argsort": ("x: B N", "argsort"),
+    "argmax": ("ids: B N of int", "argmax(N)"),
+    "top_k": ("x: B 100 64", "top_k(8)"),
+    "where": ("x: B N 64, y: B N 64", "x > 0, x, y -> where"),
+    "masked_fill": ("x: B N 64, m: B N of bool", "x, m -> masked_fill(0)"),
+    "dot": ("x: B N 64, y: B M 64", "x, y -> dot"),
+    "matmul": ("x: B N 64, y: B 64 M", "x, y -> matmul"),
+    "uniform": (TOKENS, "uniform(like=x)"),
+    "less": (TOKENS, "x < 1"),
+    "less_equal": (TOKENS, "x <= 1"),
+    "greater": (TOKENS, "x > 0"),
+    "greater_equal": (TOKENS, "x >= 0"),
+    "equal": ("ids: B N of int", "ids == 3"),
+    "not_equal": ("ids: B N of int", "ids != 3"),
+    "min": (TOKENS, "min(x, 1)"),
+    "max": (TOKENS, "max(0, x)"),
     "attend": (TOKENS, "qkv = linear(192)", "split(3)", "attend(4, over=causal)"),
     "max_pool": (IMAGE, "max_pool(3x3, stride=2, pad=1)"),
     "avg_pool": (IMAGE, "avg_pool(2x2)"),
@@ -101,6 +132,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "zeros_like": (TOKENS, "zeros_like"),
 }
 """For each primitive the input of a small network, and its lines."""
+
+SIGNS: Final = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "less": "<", "less_equal": "<=", "greater": ">",
+    "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+}
+"""What is written with a sign."""
 
 TITLES: Final[dict[str, str]] = {
     "linear": "Linear", "conv": "Convolution", "norm": "Norms", "activation": "Functions of each element",
@@ -156,7 +193,7 @@ def entry(record: type[Primitive]) -> str:
 
 def inputs(record: type[Primitive]) -> str:
     names = {"*xs": "one or more", "*qkv": "`q`, `k`, `v`, or one source for all three"}
-    if record.op in ("add", "sub", "mul", "div", "pow"):
+    if issubclass(record, Arithmetic):
         return "two tensors, or a tensor and a number"
     return ", ".join(names.get(name, f"`{name}`") for name in record.inputs)
 
@@ -165,13 +202,16 @@ def signature(record: type[Primitive]) -> str:
     """`conv(out: int, size: size = 3x3, ...)`, folded."""
     settings = []
     for name, field in record.model_fields.items():
+        if name in record.told:
+            continue
         default = "" if field.is_required() else f" = {shown(field.default)}"
         settings.append(f"{name}: {kind(field.annotation)}{default}")
     if record.spread:
         settings[0] = f"...{settings[0].partition(':')[0]}: int"
-    if record.op in ("add", "sub", "mul", "div", "pow"):
-        sign = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}[record.op]
-        return f"a {sign} b"
+    if record.op in SIGNS:
+        return f"a {SIGNS[record.op]} b"
+    if issubclass(record, Arithmetic):
+        return f"{record.op}(a, b)"
     if record.op == "neg":
         return "-x"
     if not settings:
@@ -198,7 +238,7 @@ def kind(annotation: Any) -> str:
     if origin is Literal:
         return " | ".join(f'"{word}"' for word in get_args(annotation))
     if origin is Union or origin is types.UnionType:
-        kinds = [kind(x) for x in get_args(annotation) if x is not type(None)]
+        kinds = [kind(x) for x in get_args(annotation) if x not in (type(None), Poly)]
         if kinds == ["string", "float"] or kinds == ["float", "int"]:
             return "string | float" if "string" in kinds else "float"
         return " | ".join(dict.fromkeys(kinds))
@@ -238,8 +278,8 @@ def errors() -> dict[str, dict[str, Any]]:
     from error_cases import every_case
 
     cases, meanings = every_case(), _meanings()
-    if set(meanings) != set(CODES):
-        raise ValueError(f"docs/meanings.md has a paragraph for each code of dsl/codes.py: {set(meanings) ^ set(CODES)}")
+    if differ := set(meanings) ^ set(CODES):
+        raise ValueError(f"docs/meanings.md has a paragraph for each code of dsl/codes.py, and no other: {differ}")
     if set(cases) - set(CODES):
         raise ValueError(f"cases of codes that are not in dsl/codes.py: {set(cases) - set(CODES)}")
     found = {}

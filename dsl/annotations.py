@@ -1,4 +1,4 @@
-"""What annotations say beyond sizes: the axis that a letter names, the two sides of a `rearrange`, roles of a weight."""
+"""What annotations say beyond sizes: the axis a letter names, the two sides of a `rearrange`, roles of a weight."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Annotations(Settings):
     def settle_axis(
         self, record: type[Primitive], wanted: dict[str, Setting], outs: Sequence[Out], frame: Frame
     ) -> None:
-        """`softmax(ways)`: the letter's place takes the letter's place. `C` are the channels whatever they are called."""
+        """`softmax(ways)`: a letter of the annotation becomes a place; `C` are the channels, whatever their name."""
         setting = wanted.get("axis")
         if setting is None or not isinstance(setting.value, str) or "letters" in record.told:
             return
@@ -119,9 +119,11 @@ class Annotations(Settings):
                         labels=self._made_here(out, span), notes=self.trail(frame),
                         help=f"name them on line {where.span.line}, as in `: B {letter} C`; "
                         f"{', '.join(f'`{n}`' for n in here)} go by their roles")
-        inside = any(isinstance(d, s.GroupDim) and letter in d.span.text.strip("()").split() for d in written.shape.dims)
-        title = f"`{letter}` is a part of an axis here" if inside else f"`{out.type}` has no axis `{letter}`"
-        hint = "`rearrange` makes it an axis of its own" if inside else offer(letter, dict.fromkeys([*names, *here]), "axes")
+        title, hint = f"`{out.type}` has no axis `{letter}`", offer(letter, dict.fromkeys([*names, *here]), "its axes")
+        groups = [d for d in written.shape.dims if isinstance(d, s.GroupDim)]
+        if any(_name(part) == letter for d in groups for segment in d.segments for part in segment):
+            title = f"`{letter}` is a part of an axis here"
+            hint = f"`rearrange` in front makes `{letter}` an axis of its own"
         return fail("A202", title, span, labels=self._annotated(out, frame), notes=self.trail(frame), help=hint)
 
     def _annotated(self, out: Out, frame: Frame) -> list[Label]:
@@ -145,13 +147,13 @@ class Annotations(Settings):
         written = frame.body.written.get(out.edge)
         if shape is None:
             other = written.shape.span.text if written is not None else str(out.type)
-            raise fail("A214", "`rearrange` is told what to make by the annotation of its line, and here is none", span,
+            raise fail("A214", "`rearrange` makes what the annotation of its line says, and here is none", span,
                        notes=[f"its input is `{other}`", *self.trail(frame)],
                        help="write the result's axes behind it: `rearrange : B (h w) C`")
         if written is None:
-            raise fail("A214", "`rearrange` reads the annotation of the line that made its input, and that has none", span,
-                       labels=self._made_here(out, span), notes=self.trail(frame),
-                       help=f"name the axes of `{out.type}` on line {where.line}: `: B C H W`")
+            raise fail("A214", "`rearrange` reads the annotation of the line that made its input, and that has none",
+                       span, labels=self._made_here(out, span), notes=self.trail(frame),
+                       help=f"name the axes of `{out.type}` on line {where.line}: `: {_lettered(out.type)}`")
         left = self._axes_of(written.shape, out, written.frame)
         right = self._axes_of(shape, None, frame)
         self._same_axes(left, right, written.shape, shape, frame)
@@ -187,21 +189,22 @@ class Annotations(Settings):
         have = {name: span for atoms, span in left for name, _ in atoms}
         want = {name: span for atoms, span in right for name, _ in atoms}
         other = [Label(before.span, "the axes of the input")]
-        for name in have:
-            if name not in want:
-                text = name.partition("'")[0]
-                said = f"only {_count(name)} of {_times(have, text)} times here" if "'" in name else "it is missing here"
-                raise fail("A214", f"`rearrange` moves every axis, and `{text}` is left out", after.span, label=said,
-                           labels=other, notes=self.trail(frame),
-                           help=f"to drop an axis: `take(i)`, `sum_over({text})` or `unstack({text})`")
         for name, span in want.items():
             if name not in have:
-                text = name.partition("'")[0]
-                title = f"`{text}` stands here more often than in the input" if "'" in name else (
+                text, _, again = name.partition("'")
+                title = f"`{text}` stands here more often than in the input" if again else (
                     f"`{text}` is no axis of the input"
                 )
                 raise fail("A214", title, span, labels=other, notes=self.trail(frame),
-                           help=offer(text, {n.partition("'")[0]: None for n in have}, "its axes"))
+                           help="every name stands on both sides once" if again else offer(text, _plain(have), "axes"))
+        for name in have:
+            if name not in want:
+                text = name.partition("'")[0]
+                raise fail("A214", f"`rearrange` moves every axis, and `{text}` is left out", after.span,
+                           label=f"no `{text}` here" if name == text else f"too few `{text}` here", labels=other,
+                           notes=self.trail(frame),
+                           help="every name stands on both sides once; `take(i)`, `sum_over(N)` and `unstack(N)` drop "
+                           "an axis")
 
     def _bind_letters(self, shape: s.Shape, sizes: dict[str, Dim], frame: Frame) -> None:
         """Letters that the other side knows by another scope are known here from now on."""
@@ -221,12 +224,15 @@ def _name(dim: s.Dim) -> str:
     return dim.name if isinstance(dim, s.NameDim | s.PinDim) else " ".join(dim.span.text.split())
 
 
-def _count(name: str) -> int:
-    return int(name.partition("'")[2]) - 1
+def _plain(names: dict[str, Span]) -> dict[str, None]:
+    """The names as they are written, each once."""
+    return dict.fromkeys(name.partition("'")[0] for name in names)
 
 
-def _times(names: dict[str, Span], text: str) -> int:
-    return sum(name.partition("'")[0] == text for name in names)
+def _lettered(x: Tensor) -> str:
+    """An annotation for a tensor that has none: `B C H W`."""
+    letters = {role: letter for letter, role in AXES.items()}
+    return " ".join(letters.get(role, f"a{i}") for i, role in enumerate(x.roles))
 
 
 def states_roles(shape: s.Shape) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ogive.dsl.dims import Dim, Poly
+from ogive.dsl.dims_text import show
 from ogive.dsl.ops.plane import expect_image, grid_axis, laid, plane, tokens_of
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, channel_place
 from ogive.dsl.ops.settings import Count, divisors, shares
@@ -289,11 +290,10 @@ class Take(Primitive):
 
     def _reaches(self, at: Site, x: Tensor, axis: Axis, start: Dim, size: Dim) -> None:
         """What a free number of positions must hold: kept as a guard. A start below 0 counts from its end."""
-        what = f"`{self}` of `{x}`"
         if isinstance(start, int) and start < 0:
-            at.most(-start, axis.size, what)
+            at.most(-start, axis.size, f"`take({start})` of `{x}`")
         elif not isinstance(self.what, Reference) or self.count is not None or self.item is not None:
-            at.most(start + size, axis.size, what)
+            at.most(start + size, axis.size, f"`take` of `{x}` goes up to position {show(start + size - 1)}")
 
     def _inside(self, x: Tensor, axis: Axis, start: Dim, size: Dim) -> None:
         if not isinstance(start, int) or not isinstance(size, int):

@@ -103,7 +103,7 @@ class Dot(Primitive):
 
 
 def _roles(axes: list[Axis]) -> tuple[Axis, ...]:
-    """Axes of two tensors as one layout: what is there twice, or positions beside rows, become channels or positions."""
+    """Axes of two tensors as one layout: what is there twice, or stands beside rows, becomes channels or positions."""
     roles = [axis.role for axis in axes]
     if roles.count(Role.CHANNEL) == 2 and Role.POSITION not in roles:
         roles[roles.index(Role.CHANNEL)] = Role.POSITION

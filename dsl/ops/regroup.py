@@ -32,9 +32,9 @@ class Rearrange(Primitive):
 
     Every name of the left stands on the right once; `1` may come and go, and what stands twice keeps its order. Roles
     go by the number of axes, as those of an input; of two axes the second is the positions where it was before or is
-    called N. A group of two in the place of the positions is a grid.
+    called N, and of four, positions that stay make `B heads N d`. A group of two in the positions' place is a grid.
 
-    Shapes: `B (a 4) h w` -> `B (h w a) 4`, and any other.
+    Shapes: `B (a 4) h w` -> `B (h w a) 4`, `B N (heads d)` -> `B heads N d`, and any other.
     """
 
     op: ClassVar[str] = "rearrange"
@@ -63,12 +63,15 @@ class Rearrange(Primitive):
     def roles(self, x: Tensor) -> tuple[Role, ...]:
         """The roles of the result's axes, by their number."""
         rank = len(self.right)
-        if rank == 2 and len(self.right[1]) == 1:
-            name = self.right[1][0][0]
-            before = [axis.role for atoms, axis in zip(self.left, x.axes, strict=True) if atoms == self.right[1]]
-            if name == "N" or before == [Role.POSITION]:
-                return (Role.BATCH, Role.POSITION)
-        return LAYOUTS.get(rank, (Role.BATCH, *[Role.OTHER] * (rank - 2), Role.CHANNEL))
+        if rank == 2 and len(self.right[1]) == 1 and self.right[1][0][0] == "N":
+            return (Role.BATCH, Role.POSITION)
+        positions = [atoms for atoms, role in zip(self.left, x.roles, strict=True) if role is Role.POSITION and atoms]
+        kept = [k for k, atoms in enumerate(self.right) if k and atoms in positions]
+        if not kept or rank == 3:
+            return LAYOUTS.get(rank, (Role.BATCH, *[Role.OTHER] * (rank - 2), Role.CHANNEL))
+        others = [Role.HEAD, *[Role.OTHER] * rank]
+        roles = [Role.POSITION if k in kept else others.pop(0) if k else Role.BATCH for k in range(rank - 1)]
+        return (*roles, Role.POSITION if rank - 1 in kept else Role.CHANNEL)
 
     @property
     def pattern(self) -> str:

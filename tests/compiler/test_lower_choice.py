@@ -87,6 +87,13 @@ def test_letters_pass_through_functions_of_each_element() -> None:
     close(net(V), raw[:, 0] + 2 * raw[:, 1] + 3 * raw[:, 2])
 
 
+def test_positions_that_stay_have_heads_beside_them() -> None:
+    body = "q = rearrange : B heads N d\nmerge_heads"
+    close(answer(body, "x: B N (heads=3 d=4)", T), T)
+    net = module("rearrange : B heads N d\na, b, c = unstack(heads)\na + b * c\ny = linear(2)", "x: B N (heads=3 d=4)")
+    assert net.y.weight.shape == (2, 4)
+
+
 def test_one_position_is_repeated_and_planes_are_thinned() -> None:
     close(answer("repeat_to(N + 1)", "m: B 1 C, x: B N C", T[:, :1], T), T[:, :1].expand(2, 6, 12))
     close(answer("subsample(2)", "x: B C H W", I), I[:, :, ::2, ::2])
@@ -150,7 +157,8 @@ def test_products_count() -> None:
     text = "network N:\n    input a: B 5 12, b: B 5 12\n    a, b -> dot : B n m\n"
     with pytest.raises(ogive.ArchError, match="cannot tell"):
         ogive.loads(text)
-    net = ogive.loads("network N:\n    input a: B n=5 12, b: B m=7 12\n    s = a, b -> dot : B n m\n    s, b -> matmul\n")
+    head = "network N:\n    input a: B n=5 12, b: B m=7 12\n"
+    net = ogive.loads(head + "    s = a, b -> dot : B n m\n    s, b -> matmul\n")
     assert net.graph.macs({"B": 1}) == 5 * 7 * 12 * 2
 
 

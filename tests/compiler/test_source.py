@@ -87,6 +87,35 @@ network Sizes:
     skip = conv(4, pad="same", stride=2)
     return up, skip
 """,
+    "choice": """
+network Choice:
+    input x: B N 12, y: B M 12, m: B N of bool, i: B 3 H W
+    peak   = max_over(C)
+    order  = argsort
+    sorted = x, order -> gather
+    best   = top_k(2)
+    scores = x, y -> dot
+    scores / N -> softmax
+    seen   = _, y -> matmul
+    x > 0.5, seen, min(x, 3) -> where
+    _, m -> masked_fill(-1e9)
+    longer = max(_, 0, N) * (x >= 0)
+    f = linear(12)                     : B N (d ways=3)
+    rearrange                          : B ways N d
+    high, wide, self = unstack(ways)
+    unit   = self -> l2_normalize
+    high * wide + unit                 : B N d
+    mixed  = rearrange                 : (B d) N
+    small  = i -> subsample(2)
+    pooled = x -> mean_over(N)
+    maxed  = maxout(3)
+    one    = x -> take(0, keep=True)
+    more   = repeat_to(M)
+    more, pooled -> concat(C)
+    wide_  = y, _ -> dot(N)
+    length = norm
+    return best, best.indices, mixed, small, maxed, length
+""",
 }
 
 
@@ -141,6 +170,7 @@ def test_corners(name: str, tmp_path: Path) -> None:
         "tied": (torch.tensor([[3, 1, 4]]),),
         "shared and named": (torch.randn(2, 4), torch.randn(2, 4)),
         "sizes": (torch.randn(2, 3, 10, 12),),
+        "choice": (torch.randn(2, 5, 12), torch.randn(2, 7, 12), torch.rand(2, 5) > 0.5, torch.randn(2, 3, 4, 5)),
     }[name]
     text = compare(module, inputs, tmp_path)
     if name == "tied":
