@@ -77,11 +77,11 @@ class SinePosition(nn.Module):
 
     def code(self, x: Tensor, n: int, width: int) -> Tensor:
         """The places 1 .. n, sine and cosine in turn: [n, width]."""
-        kind = {"device": x.device, "dtype": torch.promote_types(x.dtype, torch.float32)}
-        places = torch.arange(1, n + 1, **kind)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        places = torch.arange(1, n + 1, device=x.device, dtype=dtype)
         if self.normalize:
             places = places / (n + 1e-6) * (2 * torch.pi)
-        i = torch.arange(0, width, 2, **kind)
+        i = torch.arange(0, width, 2, device=x.device, dtype=dtype)
         angles = places[:, None] / self.temperature ** (i / width)
         return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
 

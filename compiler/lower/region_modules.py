@@ -87,7 +87,7 @@ class RoiPool(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor, boxes: Tensor) -> Tensor:
-        (b, k, _), (_, c, h, w) = boxes.shape, x.shape
+        (b, k, _), (h, w) = boxes.shape, x.shape[2:]
         image = torch.arange(b, device=boxes.device)[:, None].expand(b, k).reshape(-1)[:, None, None]
         boxes = boxes.reshape(-1, 4) / self.stride
         x1, y1, x2, y2 = ((boxes.abs() + 0.5).floor() * boxes.sign()).unbind(1)  # halves go away from zero
@@ -95,14 +95,14 @@ class RoiPool(nn.Module):
         left, right, wide = self.bins(x1, x2, self.size[1], w)
         table = self.peaks(x)
         level = (tall[:, :, None] * self.powers(w) + wide[:, None, :]) * b + image
-        made = None
-        for y in (top, bottom - 2**tall):  # two windows of a power of 2 cover a bin along each axis
-            for x_ in (left, right - 2**wide):
-                y_, x__ = y.clamp(0, h - 1)[:, :, None], x_.clamp(0, w - 1)[:, None, :]
-                found = table[(level * h + y_) * w + x__]
-                made = found if made is None else torch.maximum(made, found)
-        full = (bottom > top)[:, :, None] & (right > left)[:, None, :]
-        return (made * full[..., None]).permute(0, 3, 1, 2)
+        found = []
+        for row in (top, bottom - 2**tall):  # two windows of a power of 2 cover a bin along each axis
+            for column in (left, right - 2**wide):
+                cell = row.clamp(0, h - 1)[:, :, None] * w + column.clamp(0, w - 1)[:, None, :]
+                found.append(table[level * (h * w) + cell])
+        made = torch.maximum(torch.maximum(found[0], found[1]), torch.maximum(found[2], found[3]))
+        empty = (bottom <= top)[:, :, None] | (right <= left)[:, None, :]
+        return made.masked_fill(empty[..., None], 0).permute(0, 3, 1, 2)
 
     def bins(self, start: Tensor, stop: Tensor, n: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """First cell and end of each of n bins along one axis, and the power of 2 that fits in: [K, n] each."""

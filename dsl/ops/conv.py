@@ -95,7 +95,8 @@ class Conv(Primitive):
         if line and len(self.size) > 1:
             raise Mismatch(
                 f"`conv` runs along a sequence with a size of one number; here are {self.size} and `{x}`",
-                setting="size", input=0, help=f"`conv({self.out}, {self.size[0]})`; `patchify` makes tokens with a grid",
+                setting="size", input=0,
+                help=f"`conv({self.out}, {self.size[0]})`; `patchify` makes tokens with a grid",
             )
         kernel, stride, dilation = self.windows(len(sizes))
         if self.standardize is not None and width // self.groups * prod(kernel) == 1:

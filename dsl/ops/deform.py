@@ -86,7 +86,8 @@ class DeformConv(Primitive):
 
     def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
         width = at.number(inputs[0].shape[1], "the number of channels that `deform_conv` sees")
-        weight = Weight("weight", (self.out, width // self.groups, *each(self.size, 2, "size")), self.init, std=self.std)
+        kernel = each(self.size, 2, "size")
+        weight = Weight("weight", (self.out, width // self.groups, *kernel), self.init, std=self.std)
         return (weight, Weight("bias", (self.out,), bias_init(self.init))) if self.bias else (weight,)
 
     def macs(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:

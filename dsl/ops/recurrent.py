@@ -79,8 +79,8 @@ class Rnn(Recurrent):
 
     Shapes: `B N C` -> `B N hidden`, twice as wide when `bidirectional`. `.h` is the list of last states `B hidden`, one
     per layer, and per direction: forward 0, backward 0, forward 1, ... `dropout` acts between layers.
-    Weights per layer: weight_ih_l0 [hidden, C], weight_hh_l0 [hidden, hidden], bias_ih_l0, bias_hh_l0 [hidden]; those of
-    the way back end in _reverse.
+    Weights per layer: weight_ih_l0 [hidden, C], weight_hh_l0 [hidden, hidden], bias_ih_l0, bias_hh_l0 [hidden]; those
+    of the way back end in _reverse.
     """
 
     op: ClassVar[str] = "rnn"

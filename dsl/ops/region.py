@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import log2
 from typing import Annotated, Any, ClassVar
 
@@ -82,7 +83,7 @@ class RoiAlign(_Regions):
         made = super().shape(at, *inputs)
         if len(self.strides) > 1:
             levels = [log2(s) for s in self.strides]
-            if any(b - a != 1 for a, b in zip(levels, levels[1:], strict=False)) or not levels[0].is_integer():
+            if any(b - a != 1 for a, b in pairwise(levels)) or not levels[0].is_integer():
                 raise Mismatch("the strides of several maps double from one to the next, from a power of 2 on",
                                setting="strides", help="strides=[4, 8, 16, 32]")
         return made

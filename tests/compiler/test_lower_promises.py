@@ -36,6 +36,7 @@ ONE = rows((Role.BATCH, 1), (Role.POSITION, 2), (Role.CHANNEL, 12))
 
 BORDERS = ("zero", "edge", "wrap")
 K0 = grid(4, 6, 12)
+PLACES = I.of("int")
 HALF = image(B, 12, H // 2, W // 2)
 BOXES = tokens(B, M, 4)
 STATE, CHANNELS = vector(B, 5), rows((Role.CHANNEL, 5))
@@ -150,7 +151,7 @@ CASES: list[Case] = [
     ("deform_conv", (I, image(B, 18, H, W)), {"out": 6, "groups": 3}),
     ("deform_conv", (I, image(B, 16, H - 3, W - 1), image(B, 8, H - 3, W - 1)),
      {"out": 6, "size": Size((4, 2)), "pad": 0, "offset_groups": 1, "bias": False}),
-    *[("max_unpool", (I, I.of("int")), {"size": 2, "indices": Reference("x1", I.of("int")), "like": Reference("x", like)})
+    *[("max_unpool", (I, PLACES), {"size": 2, "indices": Reference("x1", PLACES), "like": Reference("x", like)})
       for like in (image(B, 3, 2 * H + 1, 2 * W), image(B, 3, 2 * H, 2 * W))],
     ("conv", (T,), {"out": 6, "size": 3}), ("conv", (T,), {"out": 6, "size": 4, "stride": 2, "groups": 3}),
     ("conv", (I,), {"out": 6, "size": 3, "stride": 2, "pad": "same", "standardize": 1e-6}),

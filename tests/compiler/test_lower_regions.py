@@ -1,4 +1,4 @@
-"""Regions and deformable convolutions: against torchvision's own Python, slow loops of the published rules, and by hand."""
+"""Regions and deformable convolutions: against torchvision's Python, slow loops of the published rules, and by hand."""
 
 from __future__ import annotations
 

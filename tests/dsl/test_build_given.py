@@ -130,7 +130,7 @@ def test_shapes_of_parts() -> None:
 def test_wrong_uses() -> None:
     wrong("w = learned(16, 8)\ny = linear(8, weight=w[0:9], bias=False)", HEAD, code="A212",
           words="`weight` of `linear` is [8, 8]; the given one is [9, 8]")
-    wrong("w = learned(16, 8)\nw[0:17]", HEAD, code="A201", words="the first axis of `16 8` has 16 elements; 17 lies outside")
+    wrong("w = learned(16, 8)\nw[0:17]", HEAD, code="A201", words="`16 8` has 16 elements; 17 lies outside")
     wrong("w = learned(16, 8)\nw[16]", HEAD, code="A201", words="a number from 0 to 15")
     wrong("w = learned(16, 8)\nw[4:4]", HEAD, code="A201", words="nothing is left of 16 elements")
     wrong("w = learned(16, 8)\nw[0.5:4]", HEAD, code="A309", words="a weight is cut at whole numbers")
