@@ -83,6 +83,9 @@ class Evaluator(Operators):
         if any(isinstance(x, Poison) for x in items):
             return POISON
         tensors = [is_tensor(x) or is_list(x) for x in items]
+        if any(tensors):  # `[x, zeros(8)]`
+            items = tuple([self.as_data(x, frame, i.span) for x, i in zip(items, expr.items, strict=True)])
+            tensors = [is_tensor(x) or is_list(x) for x in items]
         if any(tensors) and not all(tensors):
             other = tensors.index(False)
             raise fail("A140", f"a list holds tensors or other values; here are both, {describe(items[other])} too",
@@ -263,7 +266,9 @@ class Evaluator(Operators):
         if isinstance(base, Bundle) and base.items is not None:
             base = tuple(base.items[i] for i in sorted(base.items))
         if not isinstance(base, tuple) or isinstance(base, Size):
-            raise fail("A309", f"{describe(base)} cannot be cut with `:`", index.span)
+            hint = "weights are cut so; of data, `take(i, count=n)` picks positions and `split` cuts channels"
+            raise fail("A309", f"{describe(base)} cannot be cut with `:`", index.span,
+                       help=hint if is_tensor(base) else None)
         ends: list[int | None] = []
         for end in (index.start, index.stop):
             value = None if end is None else self.value(end, frame)

@@ -64,7 +64,7 @@ class DeformConv(Primitive):
             taps = f"{'x'.join(map(str, each(self.size, 2, 'size')))} taps"
             raise Mismatch(
                 f"the {name} of `{self.op}` has {wide} channels for {taps}; here comes `{t}`", input=place,
-                help=f"`{name} = x -> conv({wide}, {self.size}, stride={self.stride})`",
+                help=f"`{name} = x -> conv({wide}, {self.size}{'' if self.stride == ONE else f', stride={self.stride}'})`",
             )
         at.same(t.shape[1], wide, f"the channels of the {name}")
         at.same(t.shape[0], made.shape[0], f"the batch of the {name}")

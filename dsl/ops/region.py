@@ -40,7 +40,7 @@ class _Regions(Primitive):
         *maps, boxes = inputs
         if boxes.layout != "tokens" or boxes.dtype != "float" or boxes.shape[2] != 4:
             raise Mismatch(f"boxes are `B K 4`, x1 y1 x2 y2 in pixels; here comes `{boxes}`", input=len(maps),
-                           help=f"`maps, boxes -> {self.op}({self.size}, strides=...)`")
+                           help=f"the maps stand first: `maps, boxes -> {self.op}({self.size}, strides=...)`")
         first = maps[0]
         for i, x in enumerate(maps):
             floats(x, self.op, i)
