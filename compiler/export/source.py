@@ -1,8 +1,8 @@
 """A network as one Python file in plain PyTorch: classes by block, the same keys, nothing of ours imported.
 
 The classes follow the keys: `blocks.0.attn` is a class when its nodes stand together. Classes whose text is equal are
-one class, and a chain of equal blocks is a loop; a recurrence is a `for` over positions. A scope that cannot be a class (a tied module that lies elsewhere,
-nodes that another scope interrupts) is written into the one around it.
+one class, and a chain of equal blocks is a loop; a recurrence is a `for` over positions. A scope that cannot be a class
+(a tied module that lies elsewhere, nodes that another scope interrupts) is written into the one around it.
 """
 
 from __future__ import annotations
