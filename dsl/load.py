@@ -18,6 +18,9 @@ from ogive.dsl.source import Source, Span
 
 __all__ = ["Definition", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text", "read_text"]
 
+OPENING: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe does not keep us waiting for its writer."""
+
 ROOT_MARKS: Final = ("ogive.toml", "pyproject.toml", ".git")
 
 
@@ -114,7 +117,9 @@ def read_text(path: Path, shown: str) -> str:
         if not stat.S_ISREG(os.stat(path).st_mode):
             what = "a folder" if path.is_dir() else "no regular file"
             raise fail("A800", f"`{shown}` is {what}, an `.arch` file is needed")
-        with open(path, "rb") as stream:
+        with open(os.open(path, OPENING), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # exchanged since it was looked at
+                raise fail("A800", f"`{shown}` is no regular file, an `.arch` file is needed")
             data = stream.read(limits.FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -147,12 +152,20 @@ def _root_of(path: Path) -> Path:
     """The nearest folder upwards that a project starts in, else the file's own."""
     try:
         folder = path.resolve().parent
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):
         return Path(".")
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in ROOT_MARKS):
             return candidate
     return folder
+
+
+def _real(path: Path) -> Path:
+    """The path without links; links that run in a circle are left, and cannot be read."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path
 
 
 class _Loader:
@@ -161,14 +174,15 @@ class _Loader:
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self.units: dict[str, Unit] = {}
-        self.open: list[str] = []
+        self.open: dict[str, str] = {}
+        """The files that import each other down to the one at hand: their real paths, and how they are shown."""
 
     def file(self, path: Path, shown: str) -> Unit:
-        return self.unit(Source(shown, read_text(path, shown)), path.resolve())
+        return self.unit(Source(shown, read_text(path, shown)), _real(path))
 
     def unit(self, source: Source, path: Path | None) -> Unit:
         unit = Unit(parse(source), path)
-        self.open.append(source.name)
+        self.open[str(path)] = source.name
         for definition in unit.file.definitions:
             known = unit.names.get(definition.name)
             if known is not None:
@@ -180,7 +194,7 @@ class _Loader:
             unit.names[definition.name] = Definition(definition, unit)
         for statement in unit.file.imports:
             self._import(unit, statement)
-        self.open.pop()
+        del self.open[str(path)]
         return unit
 
     def _import(self, unit: Unit, statement: s.Import) -> None:
@@ -241,10 +255,7 @@ class _Loader:
         return self._once(path, "/".join(("library", *module)) + ".arch", span)
 
     def _inside(self, path: Path, root: Path, span: Span) -> Unit:
-        try:
-            real = path.resolve()
-        except (OSError, RuntimeError):
-            real = path
+        real = _real(path)
         if not real.is_relative_to(root):
             raise fail("A109", f"`{path.name}` lies outside the root of this project", span, help=f"the root is {root}")
         if not path.exists():
@@ -253,11 +264,13 @@ class _Loader:
 
     def _once(self, path: Path, shown: str, span: Span | None) -> Unit:
         key = str(path)
-        if shown in self.open:
-            raise fail("A109", "imports run in a circle: " + " -> ".join([*self.open, shown]), span)
+        if key in self.open:
+            circle = [*list(self.open.values())[list(self.open).index(key) :], self.open[key]]
+            raise fail("A109", "imports run in a circle: " + " -> ".join(circle), span,
+                       help="what both need belongs into a third file")
         if key in self.units:
             return self.units[key]
-        if len(self.units) >= limits.IMPORT_FILES or len(self.open) >= limits.IMPORT_DEPTH:
+        if len(self.units) + len(self.open) >= limits.IMPORT_FILES or len(self.open) >= limits.IMPORT_DEPTH:
             raise fail("A508", f"more than {limits.IMPORT_FILES} files, or {limits.IMPORT_DEPTH} imports deep", span)
         unit = self.unit(Source(shown, read_text(path, shown)), path)
         self.units[key] = unit

