@@ -1,0 +1,81 @@
+"""What a network is, in twenty letters: equal digests mean equal weights, ops, settings and wiring.
+
+Figures such as parameters and multiply-adds do not see a dropped activation, another `eps` or two lines the other way
+round. The digest does. It depends on what is computed and under which keys, and on nothing else: not on the order of
+independent lines, on the names of lines without weights, on how the text is divided into blocks, or on promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from ogive.dsl.dims_text import show
+from ogive.dsl.graph import Edge, Given, Graph, Node
+from ogive.dsl.ops.record import Reference, show_setting
+
+__all__ = ["PARTS", "digest", "same"]
+
+PARTS = (("weights", 4), ("ops", 4), ("wiring", 8))
+"""The parts of a digest in order, with their letters: keys and shapes; ops with settings; all of it with who reads what.
+A change of the weights changes the third part too, so the first part that differs says what is different."""
+
+
+def digest(graph: Graph) -> str:
+    """The digest of a network: `3fa9-11c2-9e0b77d1`, hexadecimal, a group for each of `PARTS`."""
+    return "-".join(full[:letters] for full, (_, letters) in zip(_full(graph), PARTS, strict=True))
+
+
+def same(left: Graph, right: Graph) -> bool:
+    """Whether two graphs are the same network; by 256 bits of each part, not by the few that are printed."""
+    return _full(left) == _full(right)
+
+
+def _full(graph: Graph) -> tuple[str, str, str]:
+    found: dict[str, str] = {}
+    ops: list[str] = []
+    for node in graph:  # in the order they run: what a node reads stands above it
+        op = _op(node, found)
+        ops.append(op)
+        found[node.id] = _hash([op, node.key, *(_edge(e, found) for e in node.inputs), *_given(node, found)])
+    weights = sorted(
+        f"{key} {list(p.weight.shape)} {p.weight.dtype} {p.weight.buffer} {p.weight.trainable} {p.tied}"
+        for key, p in graph.parameters.items()
+    )
+    wiring = [*(found[name] for name in graph.inputs), *(f"{name} {_edge(e, found)}" for name, e in graph.outputs)]
+    return _hash(weights), _hash(sorted(ops)), _hash(wiring)
+
+
+def _op(node: Node, found: dict[str, str]) -> str:
+    """An op and its settings; of an input, its place in the call is what counts, so its name and type."""
+    if node.primitive is None:
+        (tensor,) = node.outputs
+        axes = ", ".join(f"{axis.role} {show(axis.size)}" for axis in tensor.axes)
+        return f"{node.op} {node.name} {axes} of {tensor.dtype}"
+    settings = (f"{name}={_setting(value, found)}" for name, value in node.primitive.settings().items())
+    return f"{node.op}({', '.join(settings)})"
+
+
+def _setting(value: Any, found: dict[str, str]) -> str:
+    """A setting as it would be typed; a node that it names stands for itself, whatever it is called."""
+    if isinstance(value, Reference):
+        return found.get(value.node, show_setting(value))
+    return show_setting(value)
+
+
+def _given(node: Node, found: dict[str, str]) -> Iterable[str]:
+    for name, given in sorted(node.given.items()):
+        yield f"{name}={_weight(given, found)}"
+
+
+def _weight(given: Given, found: dict[str, str]) -> str:
+    return f"tied {given.key}" if given.edge is None else _edge(given.edge, found)
+
+
+def _edge(edge: Edge, found: dict[str, str]) -> str:
+    return f"{found.get(edge.node, edge.node)}[{edge.result}]"
+
+
+def _hash(parts: Iterable[str]) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()
