@@ -212,7 +212,10 @@ def entry(record: type[Primitive]) -> str:
 
 
 def inputs(record: type[Primitive]) -> str:
-    names = {"*xs": "one or more", "*qkv": "`q`, `k`, `v`, or one source for all three"}
+    names = {
+        "*xs": "one or more", "*qkv": "`q`, `k`, `v`, or one source for all three", "*maps": "one or more `maps`",
+        "mask?": "`mask` if wanted",
+    }
     if issubclass(record, Arithmetic):
         return "two tensors, or a tensor and a number"
     return ", ".join(names.get(name, f"`{name}`") for name in record.inputs)

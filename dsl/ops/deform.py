@@ -62,9 +62,10 @@ class DeformConv(Primitive):
         floats(t, self.op, place)
         if len(expect_image(t, self.op)) != 2 or (isinstance(t.shape[1], int) and t.shape[1] != wide):
             taps = f"{'x'.join(map(str, each(self.size, 2, 'size')))} taps"
+            step = "" if self.stride == ONE else f", stride={self.stride}"
             raise Mismatch(
                 f"the {name} of `{self.op}` has {wide} channels for {taps}; here comes `{t}`", input=place,
-                help=f"`{name} = x -> conv({wide}, {self.size}{'' if self.stride == ONE else f', stride={self.stride}'})`",
+                help=f"`{name} = x -> conv({wide}, {self.size}{step})`",
             )
         at.same(t.shape[1], wide, f"the channels of the {name}")
         at.same(t.shape[0], made.shape[0], f"the batch of the {name}")
