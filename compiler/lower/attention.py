@@ -205,7 +205,7 @@ class _Use:
         if mask is None:
             return pattern
         if self.op.mask is not None and self.op.mask.tensor.dtype == "bool":
-            return self.emit.call(operator.and_, pattern, mask)
+            return self.emit.call(torch.logical_and, pattern, mask)
         return self.emit.call(torch.where, pattern, mask, float("-inf"))
 
     def _sum(self, bias: Value, mask: Value) -> Value:
