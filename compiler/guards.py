@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,10 @@ class Input:
     dtype: DType
     text: str
     span: Span
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}{'?' if self.optional else ''}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Contract:
     inputs: tuple[Input, ...]
     free: Mapping[str, tuple[int, int]]
     guards: tuple[Guard, ...]
+    axes: frozenset[Dim] = frozenset()
+    """Every free size of every tensor in the network: what a letter must be large enough for."""
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """The inputs of one call, in order.
@@ -60,7 +66,11 @@ class Contract:
             return [given[name] for name in names]
         place = next((x.span for x in self.inputs if x.name in missing), self.inputs[0].span if self.inputs else None)
         title = f"input `{missing[0]}` is missing" if missing else f"an input is given that there is not: {extra[0]}"
-        raise fail("A701", title, place, help=f"inputs: {', '.join(f'{x.name} : {x.text}' for x in self.inputs)}")
+        raise fail("A701", title, place, help=f"inputs: {', '.join(map(str, self.inputs))}")
+
+    def where(self, optional: Collection[str]) -> Contract:
+        """The same, with these inputs named as optional."""
+        return replace(self, inputs=tuple([replace(x, optional=x.name in optional) for x in self.inputs]))
 
     def check(self, values: Sequence[Any]) -> bool:
         """Check one call's inputs; False when some are not concrete (being traced), so nothing can be remembered.
@@ -135,7 +145,8 @@ def contract(graph: Graph, names: Sequence[str]) -> Contract:
         inputs.append(Input(name, tensor.shape, roles, tensor.dtype, str(tensor), node.span))
     place = {id: i for i, id in enumerate(graph.inputs)}
     free = {name: (place[id], axis) for name, (id, axis) in graph.free.items()}
-    return Contract(tuple(inputs), free, graph.guards)
+    axes = frozenset(d for node in graph for x in node.outputs for d in x.shape if not isinstance(d, int))
+    return Contract(tuple(inputs), free, graph.guards, axes)
 
 
 def _check_kind(input: Input, x: object) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ogive.checking import check
+    from ogive.compiler.dynamic import dynamic_shapes
     from ogive.compiler.export.source import to_source
     from ogive.compiler.export.weights import load_weights, save_weights
     from ogive.compiler.features import features
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from ogive.pictures import draw
 
 __all__ = [
-    "ArchError", "__version__", "check", "compile", "draw", "features", "freeze", "load", "load_weights", "loads",
-    "save_weights", "to_source",
+    "ArchError", "__version__", "check", "compile", "draw", "dynamic_shapes", "features", "freeze", "load",
+    "load_weights", "loads", "save_weights", "to_source",
 ]
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ _ROOMS: Final = {
     "check": "ogive.checking",
     "compile": "ogive.compiler.pipeline",
     "draw": "ogive.pictures",
+    "dynamic_shapes": "ogive.compiler.dynamic",
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",
     "load": "ogive.network",

@@ -15,6 +15,7 @@ DOOR = [
     "check",
     "compile",
     "draw",
+    "dynamic_shapes",
     "features",
     "freeze",
     "load",
