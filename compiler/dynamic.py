@@ -50,7 +50,7 @@ def _axis(dim: Dim, made: dict[str, Any], contract: Contract) -> Any:
 
 
 def _least(name: str, step: int, contract: Contract) -> int:
-    """The smallest multiple of `step`, in steps, at which no axis has one element: torch compiles such an axis apart."""
+    """The smallest multiple of `step`, in steps, where no axis has one element: torch compiles such an axis apart."""
     axes = [dim for dim in contract.axes if symbols(dim) == {name}]
     least = 2 if step == 1 else 1
     while least < MOST and any(evaluate(dim, {name: least * step}) < 2 for dim in axes):
