@@ -16,7 +16,10 @@ from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, nearest, o
 from ogive.dsl.parse import parse
 from ogive.dsl.source import Source, Span
 
-__all__ = ["Definition", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text", "read_text"]
+__all__ = [
+    "Definition", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text", "read_text",
+    "root_of",
+]
 
 OPENING: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe does not keep us waiting for its writer."""
@@ -68,7 +71,7 @@ def load_file(path: str | os.PathLike[str], root: str | os.PathLike[str] | None 
         ArchError: A800 it cannot be read, A0xx it does not parse. What is wrong with its imports stands in `mistakes`.
     """
     shown = os.fspath(path)
-    base = _root_of(Path(shown)) if root is None else Path(root)
+    base = root_of(Path(shown)) if root is None else Path(root)
     return _Loader(base.resolve()).file(Path(shown), shown)
 
 
@@ -85,7 +88,7 @@ def load_changed(unit: Unit, text: str, root: str | os.PathLike[str] | None = No
     """
     if unit.path is None:
         return load_text(text, unit.source.name)
-    base = _root_of(unit.path) if root is None else Path(root)
+    base = root_of(unit.path) if root is None else Path(root)
     return _Loader(base.resolve()).unit(Source(unit.source.name, text), unit.path)
 
 
@@ -148,7 +151,7 @@ def _beside(path: Path) -> str | None:
     return offer(path.name, others, "files there") if others else None
 
 
-def _root_of(path: Path) -> Path:
+def root_of(path: Path) -> Path:
     """The nearest folder upwards that a project starts in, else the file's own."""
     try:
         folder = path.resolve().parent

@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 from ogive import __version__
-from ogive.commands import checking, compiling, drawing, expanding, explaining, figures, formatting, listing, running
+from ogive.commands import (
+    checking,
+    compiling,
+    drawing,
+    expanding,
+    explaining,
+    figures,
+    formatting,
+    listing,
+    renaming,
+    running,
+)
 from ogive.commands.failure import BROKEN_PIPE, INTERRUPTED, WRONG_USE, bug, exit_code, say, tell
 from ogive.dsl.diagnostics import ArchError, fail
 
@@ -93,6 +104,7 @@ app.command("compile")(compiling.compile)
 app.command("run")(running.run)
 app.command("fmt")(formatting.fmt)
 app.command("expand")(expanding.expand)
+app.command("rename")(renaming.rename)
 app.command("explain-error")(explaining.explain_error)
 
 

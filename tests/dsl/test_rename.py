@@ -1,0 +1,177 @@
+"""Renaming: every place that means the thing and no other, the same network before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ogive.dsl.diagnostics import ArchError
+from ogive.dsl.load import load_file, load_text
+from ogive.dsl.rename import importers, rename
+
+ROOT = Path(__file__).parents[2]
+
+TEXT = """\
+from std.timm import Mlp
+
+# A comment about drop stays.
+block Enc(heads, drop=0.0):
+    input x: B N C
+    attend(heads)
+    dropout(drop)   # drop
+    y = linear(C)
+    return y, extra=x
+
+block Other(drop=0.0):
+    input x: B N C
+    z = linear(C)
+
+network Net(mixer: op = Enc(4), widths: [int] = [8, 8], base=8):
+    presets  base:
+        S    8
+    expect   params:
+        S    792
+    input x: B N C=8
+    half = base // 2
+    t = mixer(drop=0.1)
+    t.extra
+    repeat 2 as s:
+        repeat 2 as layer{s + 1}[j]:
+            fc = linear(base)  : B N base
+            g = linear(widths[s]) as "/x.{s}.{j}" : B N widths[s]
+    layer1[0].fc + layer2[1].g
+    body:
+        fc = Mlp(2 * half)
+        x = relu
+    body.x -> Enc(2, drop=0.2)
+    out = linear(2 * half)
+
+network Wide = Net.S(base=16, mixer=Enc(heads=2)):
+    expect   params:
+        -    1_584
+"""
+
+
+def renamed(old, new, text=TEXT):
+    return rename(load_text(text), old, new)
+
+
+def fixed():
+    """The figures of the text above, as they are."""
+    from ogive.dsl.build import build
+
+    unit = load_text(TEXT)
+    a, b = (build(unit, n).graph.parameter_count for n in ("Net.S", "Wide"))
+    return TEXT.replace("792", f"{a}").replace("1_584", f"{b}")
+
+
+TEXT = fixed()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("Enc.drop", "rate", {"block Enc(heads, drop=0.0)": "block Enc(heads, rate=0.0)",
+                              "    dropout(drop) ": "    dropout(rate) ", "mixer(drop=0.1)": "mixer(rate=0.1)",
+                              "Enc(2, drop=0.2)": "Enc(2, rate=0.2)"}),
+        ("Enc", "Encoder", {"block Enc(": "block Encoder(", "op = Enc(4)": "op = Encoder(4)",
+                            "-> Enc(2": "-> Encoder(2", "mixer=Enc(": "mixer=Encoder("}),
+        ("heads", "n", {"Enc(heads,": "Enc(n,", "attend(heads)": "attend(n)", "Enc(heads=2)": "Enc(n=2)"}),
+        ("preset:Net.S", "Small", {"        S    ": "        Small    ", "Net.S(": "Net.Small("}),
+        ("base", "width", {"base=8)": "width=8)", "presets  base:": "presets  width:", "base // 2": "width // 2",
+                           "linear(base)  : B N base": "linear(width)  : B N width", "(base=16": "(width=16"}),
+        ("widths", "ws", {"widths": "ws"}),
+        ("half", "k", {"    half =": "    k =", "* half)": "* k)"}),
+        ("layer", "stage", {"layer{": "stage{", "layer1[": "stage1[", "layer2[": "stage2["}),
+        ("s", "i", {"as s:": "as i:", "{s + 1}": "{i + 1}", "widths[s]": "widths[i]", "{s}": "{i}"}),
+        ("j", "k", {"[j]": "[k]", "{j}": "{k}"}),
+        ("Net.body", "tail", {"    body:": "    tail:", "body.x": "tail.x"}),
+        ("Net.body.x", "act", {"        x = relu": "        act = relu", "body.x": "body.act"}),
+        ("Net.layer.fc", "inner", {"            fc =": "            inner =", "[0].fc": "[0].inner"}),
+        ("extra", "side", {"extra=x": "side=x", "t.extra": "t.side"}),
+        ("import:Mlp", "MLP", {"import Mlp": "import Mlp as MLP", "= Mlp(": "= MLP("}),
+        ("Net", "Model", {"network Net(": "network Model(", "= Net.S": "= Model.S"}),
+    ],
+)
+def test_it_is_renamed_wherever_it_is_meant(old, new, changes):
+    wanted = TEXT
+    for before, after in changes.items():
+        assert before in wanted
+        wanted = wanted.replace(before, after)
+    assert renamed(old, new).text == wanted
+
+
+def test_the_keys_that_change_are_listed():
+    assert renamed("out", "head").keys == {
+        name: {"out.weight": "head.weight", "out.bias": "head.bias"} for name in ("Net.S", "Net", "Wide")
+    }
+    assert renamed("base", "width").keys == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ("drop", "rate", "A816", "`Enc.drop`, `Other.drop`"),
+        ("nothing", "x", "A816", "nothing in this file is called"),
+        ("depht", "x", "A816", "nothing in this file"),
+        ("Net.base", "half", "A817", "has a meaning here already"),
+        ("Net.body", "x", "A817", "has a meaning here already"),
+        ("out", "repeat", "A817", "a word of the language"),
+        ("out", "forward", "A817", "would hide `nn.Module.forward`"),
+        ("out", "a.b", "A817", "is no name"),
+        ("out", "out", "A817", "already"),
+        ("Enc", "enc", "A817", "cannot be called"),
+    ],
+)
+def test_what_cannot_be_renamed(old, new, code, words):
+    with pytest.raises(ArchError) as error:
+        renamed(old, new)
+    assert error.value.codes == (code,)
+    assert words in error.value.render()
+
+
+def test_a_setting_that_means_two_blocks_is_not_guessed():
+    text = (
+        "block A(p=0.0):\n    input x: B C\n    dropout(p)\n    a = linear(C)\n\n"
+        "block D(p=0.0):\n    input x: B C\n    dropout(p)\n    a = linear(C)\n\n"
+        "network Net:\n    input x: B 8\n    repeat [A, D] as blocks[op]:\n        op(p=0.1)\n"
+    )
+    with pytest.raises(ArchError, match="cannot be told") as error:
+        renamed("A.p", "rate", text)
+    assert error.value.codes == ("A816",)
+
+
+def test_a_file_with_a_mistake_is_left_alone():
+    with pytest.raises(ArchError) as error:
+        renamed("out", "head", TEXT + "\nnetwork Bad:\n    input x: B 8\n    linear(8)\n")
+    assert error.value.codes == ("A104",)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "library").glob("*.arch")), ids=lambda p: p.stem)
+def test_every_name_of_the_library_goes_and_comes_back(path):
+    from ogive.dsl.rename_scopes import places
+
+    unit = load_file(path)
+    for binding in places(unit.file).bindings:
+        if binding.kind in ("import", "block", "network") or len(binding.name) < 3:
+            continue
+        there = renamed_file(unit, f"{binding.kind}:{binding.address}", "other_name")
+        assert binding.name != "other_name" and there.text != unit.source.text
+        back = rename(load_text(there.text), f"{binding.kind}:{there.address.rpartition('.')[0]}.other_name",
+                      binding.name.removesuffix("{}"))
+        assert back.text == unit.source.text
+
+
+def renamed_file(unit, old, new):
+    return rename(unit, old, new)
+
+
+def test_files_that_import_it_are_found(tmp_path):
+    (tmp_path / "a.arch").write_text("block Part(n=8):\n    input x: B C\n    f = linear(n)\n", encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    user = tmp_path / "sub" / "b.arch"
+    user.write_text("# here\nfrom ..a import Part\n", encoding="utf-8")
+    (tmp_path / "c.arch").write_text("from std.timm import Mlp as Part\n", encoding="utf-8")
+    unit = load_file(tmp_path / "a.arch")
+    assert importers(unit, "Part", sorted(tmp_path.rglob("*.arch"))) == [(str(user), 2)]
