@@ -158,6 +158,8 @@ CODES: Final[dict[str, str]] = {
     "A813": "Graphviz failed",
     "A814": "no fonts to draw with",
     "A815": "a drawing of too many boxes",
+    "A816": "a name that is not there, or is not the only one",
+    "A817": "a name that cannot be given",
     "A901": "what the language has and this version does not",
 }
 
