@@ -133,6 +133,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "zeros": (TOKENS, "none = zeros(64)", "x + none"),
     "ones": (TOKENS, "one = ones(64)", "x + one"),
     "slice": (TOKENS, "w = learned(192, 64)", "q = x -> linear(64, weight=w[0:64], bias=False)"),
+    "one_row": (TOKENS, "q = learned(8, 64)", "q -> one_row", "_, x, x -> attend(4)"),
     "sine_position": (IMAGE, "sine_position"),
     "coordinates": (IMAGE, "coordinates(like=x)"),
     "offsets": (IMAGE, "offsets(7)"),
@@ -303,6 +304,8 @@ def errors() -> dict[str, dict[str, Any]]:
     cases, meanings = every_case(), _meanings()
     if differ := set(meanings) ^ set(CODES):
         raise ValueError(f"docs/meanings.md has a paragraph for each code of dsl/codes.py, and no other: {differ}")
+    if strange := {code for code in CODES if code[:2] not in RANGES}:
+        raise ValueError(f"codes without a range in dsl/codes.py: {strange}")
     if set(cases) - set(CODES):
         raise ValueError(f"cases of codes that are not in dsl/codes.py: {set(cases) - set(CODES)}")
     found = {}

@@ -66,10 +66,10 @@ def choose(unit: Unit, name: str | None) -> tuple[Definition, str | None]:
             return choose(unit, known[0])
         what = "holds several networks" if networks else "holds no network"
         hint = f"choose one of {', '.join(known[:12])}" if known else "a file for building has a `network`"
-        raise fail("A801", f"`{unit.source.name}` {what}", help=hint)
+        raise fail("A801", f"`{unit.called}` {what}", help=hint)
     matches = [k for k in known if k.rpartition(".")[2] == name]
     hint = f"did you mean `{matches[0]}`?" if matches else offer(name, [*known, *networks], "there are")
-    raise fail("A801", f"`{unit.source.name}` has no network `{base}`", help=hint)
+    raise fail("A801", f"`{unit.called}` has no network `{base}`", help=hint)
 
 
 def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Built:
@@ -124,13 +124,15 @@ def _given(bodies: Bodies, definition: Definition, settings: Mapping[str, Any]) 
     """Settings from outside; a string is an expression in the words of the definition's file."""
     found: list[Setting] = []
     for name, value in settings.items():
-        source = Source(f"--set {name}", value if isinstance(value, str) else repr(value))
-        span = source.span(0, len(source.text))
+        text = value if isinstance(value, str) else repr(value)
+        lead = f"{name}="
+        source = Source("settings", " " * len(lead) + text, lead + text)
+        whole, span = source.span(0, len(source.text)), source.span(len(lead), len(source.text))
         if isinstance(value, str):
             value = _expression(bodies, definition, source)
         elif isinstance(value, list):
             value = _tuple(value)
-        found.append(Setting(name, value, span, span))
+        found.append(Setting(name, value, span, span, whole))
     return tuple(found)
 
 
@@ -142,7 +144,7 @@ def _expression(bodies: Bodies, definition: Definition, source: Source) -> Any:
         first = error.diagnostics[0]
         if first.code != "A101" or not isinstance(expr, s.Name):
             raise
-        hint = f'{first.help or ""}; a string stands in quotes: `"{expr.name}"`'.removeprefix("; ")
+        hint = f'{first.help or ""} (a string stands in quotes: `"{expr.name}"`)'.lstrip()
         raise ArchError((replace(first, help=hint),)) from None
 
 

@@ -163,9 +163,9 @@ def _quote(place: Label, width: int) -> list[str]:
         cut = max(0, len(before) - 80)
         line, before, body = "..." + line[cut : cut + 160], "..." + before[cut:], body[:80]
     carets = " " * _columns(before) + "^" * max(_columns(body), 1)
-    gap = " " * (width - len(str(number)))
+    margin = f"{'' if span.source.quoted else number:>{width}}"
     text = f" {printable(place.text)}" if place.text else ""
-    return [f"{gap}{number} | {line.rstrip()}", f"{' ' * width} | {carets}{text}"]
+    return [f"{margin} | {line.rstrip()}", f"{' ' * width} | {carets}{text}"]
 
 
 def _columns(text: str) -> int:

@@ -6,20 +6,23 @@ belong to. That is how an unclosed bracket is met where it stands, not at the en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lark import Token
 from lark.exceptions import UnexpectedInput
 
 from ogive.dsl import limits
-from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.source import Source, Span
 
-__all__ = ["Layout"]
+__all__ = ["TAB", "Layout", "never_closed", "unclosed"]
 
 OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
+PAIRS = {"(": ")", "[": "]", "{": "}"}
 TAB = 4
+QUIET = re.compile(r'"[^"\n]*"|#[^\n]*|([()\[\]{}])')  # strings and comments, in which brackets are no brackets
 
 
 class Layout:
@@ -42,7 +45,7 @@ class Layout:
                 break
             except UnexpectedInput:
                 if brackets and 0 <= continued <= levels[-1]:
-                    raise self._unclosed(brackets[-1]) from None
+                    raise unclosed(self._span(brackets[-1])) from None
                 raise
             if token.type == "_NL":
                 indent = _indent(token)
@@ -54,7 +57,7 @@ class Layout:
                 continue
             if continued >= 0:
                 if token.type not in CLOSE and continued <= levels[-1]:
-                    raise self._unclosed(brackets[-1])
+                    raise unclosed(self._span(brackets[-1]))
                 continued = -1
             if token.type in OPEN:
                 brackets.append(token)
@@ -64,7 +67,7 @@ class Layout:
                 self._close(token, brackets)
             yield token
         if brackets:
-            raise self._unclosed(brackets[-1])
+            raise unclosed(self._span(brackets[-1]))
         while len(levels) > 1:
             levels.pop()
             yield Token("_DEDENT", "")
@@ -102,15 +105,30 @@ class Layout:
                 labels=[Label(self._span(opened), "opened here")], help=f"close it with `{OPEN[opened.type]}`",
             )
 
-    def _unclosed(self, bracket: Token) -> Exception:
-        return fail(
-            "A011", f"`{bracket}` is never closed", self._span(bracket),
-            help=f"close it with `{OPEN[bracket.type]}`; lines inside brackets are indented deeper than their first",
-        )
-
     def _span(self, token: Token) -> Span:
         start = token.start_pos or 0
         return self.source.span(start, token.end_pos or start + 1)
+
+
+def unclosed(bracket: Span) -> ArchError:
+    """A011 at a bracket."""
+    return fail(
+        "A011", f"`{bracket.text}` is never closed", bracket,
+        help=f"close it with `{PAIRS[bracket.text]}`; lines inside brackets are indented deeper than their first",
+    )
+
+
+def never_closed(source: Source, offset: int) -> Span | None:
+    """The bracket that stands open at `offset` and is not closed in all of the text."""
+    stack: list[int] = []
+    for found in QUIET.finditer(source.text):
+        sign = found[1]
+        if sign in PAIRS:
+            stack.append(found.start())
+        elif sign and (not stack or PAIRS[source.text[stack.pop()]] != sign):
+            return None
+    inside = [at for at in stack if at < offset]
+    return source.span(inside[-1], inside[-1] + 1) if inside else None
 
 
 def _indent(token: Token) -> int:

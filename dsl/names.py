@@ -92,8 +92,9 @@ class Names:
         known = self.table.get(name)
         if known is not None and known.span != span:
             raise fail(
-                "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, f"the {known.kind}")],
+                "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, _the(known.kind))],
                 help=f'another name; `as` keeps the key: `{name}_ = ... as "{name}"`' if known.kind == "parameter"
+                else "another name, or another letter in the shape" if known.kind == "size"
                 else "two nodes or constants of a scope do not share a name",
             )
 
@@ -110,7 +111,7 @@ class Names:
         if known is not None and known.span != entry.span:
             raise fail(
                 "A103", f"`{name}` has a meaning here already", entry.span,
-                labels=[Label(known.span, f"the {known.kind}")],
+                labels=[Label(known.span, _the(known.kind))],
                 help="a repeat without a key of its own opens no scope",
             )
         self.table[name] = entry
@@ -165,6 +166,10 @@ def check_key(key: str, span: Span) -> None:
     for part in parts:
         if not _is_fine(part):
             raise _refused(key, part, span)
+
+
+def _the(kind: Kind) -> str:
+    return f"the {kind} {'value' if kind == 'carried' else 'module' if kind == 'shared' else ''}".rstrip()
 
 
 @lru_cache(4096)

@@ -15,6 +15,9 @@ class Source:
 
     name: str
     text: str
+    quoted: str | None = None
+    """Of a setting from outside, which is no file: what is shown instead of `text`, `heads=5` of `      5`. Its name
+    says where it comes from, and no line or column is told."""
 
     @cached_property
     def starts(self) -> list[int]:
@@ -30,7 +33,7 @@ class Source:
         """The text of line `number` (from 1) without its newline."""
         start = self.starts[number - 1]
         end = self.starts[number] - 1 if number < len(self.starts) else len(self.text)
-        return self.text[start:end]
+        return (self.quoted or self.text)[start:end]
 
     def span(self, start: int, end: int) -> Span:
         return Span(self, start, end)
@@ -77,5 +80,7 @@ class Span:
         return Span(self.source, self.start, max(self.end, other.end))
 
     def __str__(self) -> str:
+        if self.source.quoted is not None:
+            return self.source.name
         line, column = self.source.place(self.start)
         return f"{self.source.name}:{line}:{column}"

@@ -23,6 +23,14 @@ def _bullet_name(p: Place) -> Found | None:
     return ((p.at, p.at + 1), {}) if p.kind == "EQUAL" and found else None
 
 
+def _name_last(p: Place) -> Found | None:
+    found = re.fullmatch(r"(\s*)([\w\s,.\[\]-]*\S)\s*->\s*(?:self\.)?(\w+)\s*", p.before)
+    if p.kind != "EQUAL" or not found:
+        return None
+    op = p.rest.lstrip("= ") or "op"
+    return (p.start + found.start(3), p.at + 1), {"good": f"{found[3]} = {found[2]} -> {op}"}
+
+
 def _keyword(p: Place) -> Found | None:
     word = p.before.strip()
     known = (*STATEMENTS, *TOP, "not", "allow")
@@ -121,6 +129,7 @@ ROWS: Final[tuple[Mistake, ...]] = (
         "A014", "a bullet has no name",
         "write `- op(...)` for a numbered child, or `name = op(...)`", _bullet_name,
     ),
+    Mistake("A014", "the name of a result stands first, before the sources", "write `{good}`", _name_last),
     Mistake("A008", "several names stand left of `=` without brackets", "write `{names} = ...`", _unpacked),
     Mistake("A018", "a number does not start with a point", "write `{good}`", _leading_point),
     Mistake("A018", "a number does not end with a point", "write `{good}`", _trailing_point),

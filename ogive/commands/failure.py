@@ -18,7 +18,7 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
-CALLED_WRONG: Final = frozenset({"A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809"})
+CALLED_WRONG: Final = frozenset({"A800", "A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809"})
 """What lies in how the command was called: names, sizes, options, places to write to, inputs."""
 
 PAINT: Final = (
@@ -33,8 +33,8 @@ PAINT: Final = (
 def exit_code(mistakes: tuple[Diagnostic, ...]) -> int:
     """2 when the call itself is wrong (no such file, name, preset, setting or size), 1 for what stands in a file."""
     for mistake in mistakes:
-        place = mistake.span.source.name if mistake.span else ""
-        if mistake.code in CALLED_WRONG or not place or place.startswith("--set "):
+        outside = mistake.span is None or mistake.span.source.quoted is not None
+        if mistake.code in CALLED_WRONG or outside:
             return WRONG_USE
     return FINDINGS
 
