@@ -15,6 +15,7 @@ from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.params import Parametrised
 from ogive.dsl.source import Span
+from ogive.dsl.types import Axis, Role, Tensor
 from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Result, Run, Silent, flat
 from ogive.dsl.when import ALWAYS, NEVER, Partial, When
 from ogive.dsl.work import Body, Frame, Runaway
@@ -157,8 +158,9 @@ class Runs(Parametrised):
             raise self._count(node, ports, inputs, frame, span)
         for port in ports[len(inputs) :]:
             frame.names.bind(port.name, Partial(None, NEVER, port.name, port.name_span, True), port.name_span, "input")
+        late: list[tuple[s.Port, Out]] = []
         for port, given in zip(ports, inputs, strict=False):
-            value = self._given_to(port, given, frame, span)
+            value = self._lifted(port, self._given_to(port, given, frame, span), frame, span)
             bundle = Bundle((value,), title=port.name)
             bound = unlisted(bundle)
             if port.optional:
@@ -169,8 +171,29 @@ class Runs(Parametrised):
                 frame.flow = bundle
             if port.is_list:
                 self._fit_each(port, value, frame, span)
+            elif isinstance(value, Out) and _one_row(port, value.type):
+                late.append((port, value))
             else:
                 self._fit(port, value, frame, span)
+        for port, value in late:  # one row stands for the batch that the others show
+            self._fit(port, Out(value.edge, self._in_batch(port, value.type, frame)), frame, span)
+
+    def _lifted(self, port: s.Port, value: Result, frame: Frame, span: Span) -> Result:
+        """Positions without a batch, `learned(n, C)`, where a batch of them is asked for: a batch of one."""
+        dims = port.shape.dims
+        bare = isinstance(value, Out) and value.type.roles == (Role.POSITION, Role.CHANNEL)
+        if not bare or len(dims) != 3 or not isinstance(dims[0], s.NameDim):
+            return value
+        made = self.primitive("one_row", [value], (), frame, span)
+        return made.first if isinstance(made, Bundle) else made
+
+    def _in_batch(self, port: s.Port, given: Tensor, frame: Frame) -> Tensor:
+        """The type that one row stands for, where the letter of its batch is known."""
+        first = port.shape.dims[0]
+        entry = frame.names.find(first.name) if isinstance(first, s.NameDim) else None
+        if entry is None or entry.kind != "size" or isinstance(entry.value, Poison):
+            return given
+        return given.with_axis(0, Axis(Role.BATCH, entry.value))
 
     def open_ports(self, node: s.Network | s.Block, frame: Frame) -> list[s.Port]:
         """The inputs that a run has: those under an `if` on parameters when it holds.
@@ -255,6 +278,12 @@ class Runs(Parametrised):
                 labels=[Label(first.span or port.span, first.label)],
                 notes=[f"it comes from line {where.span.line}", *self.call_trail(frame)], help=first.help,
             ) from None
+
+
+def _one_row(port: s.Port, given: Tensor) -> bool:
+    """Whether a batch of one is given where the file names the batch by a letter."""
+    first = port.shape.dims[0] if port.shape.dims else None
+    return isinstance(first, s.NameDim) and given.roles[:1] == (Role.BATCH,) and given.shape[0] == 1
 
 
 def _results(value: Bundle) -> str:

@@ -17,7 +17,7 @@ from ogive.dsl.ops.settings import each
 from ogive.dsl.ops.source import Position, Slice, Zeros
 from ogive.dsl.types import Role
 
-__all__ = ["arange", "learned", "ones", "position", "slice_", "zeros", "zeros_like"]
+__all__ = ["arange", "learned", "one_row", "ones", "position", "slice_", "zeros", "zeros_like"]
 
 
 @lowers("learned")
@@ -58,6 +58,11 @@ def slice_(emit: Emit, node: Node, x: Value) -> Value:
     if op.drop:
         return emit.method("select", x, 0, op.start)
     return emit.call(operator.getitem, x, slice(op.start, op.stop))
+
+
+@lowers("one_row")
+def one_row(emit: Emit, node: Node, x: Value) -> Value:
+    return emit.method("unsqueeze", x, 0)
 
 
 @lowers("zeros")

@@ -13,7 +13,7 @@ from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Weight
 from ogive.dsl.ops.settings import STD, Count, Filling, Positive, Window, each, floats
 from ogive.dsl.types import Axis, Role, Segment, Tensor
 
-__all__ = ["Arange", "Learned", "Ones", "Position", "Slice", "Zeros", "ZerosLike", "learned_type"]
+__all__ = ["Arange", "Learned", "OneRow", "Ones", "Position", "Slice", "Zeros", "ZerosLike", "learned_type"]
 
 ROLES = {
     0: (),
@@ -108,6 +108,22 @@ class Slice(Primitive):
             raise Mismatch(f"nothing is left of {size} elements", setting="stop", input=0,
                            help="`w[a:b]` is from a on, up to b, b left out")
         return (x.with_axis(0, Axis(x.axes[0].role, count)),)
+
+
+class OneRow(Primitive):
+    """A batch of one: what a block does to positions without a batch where it asks for `B N C`.
+
+    Shapes: `N C` -> `1 N C`.
+    """
+
+    op: ClassVar[str] = "one_row"
+    family: ClassVar[Family] = "data"
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        if x.roles != (Role.POSITION, Role.CHANNEL):
+            raise Mismatch(f"`{self.op}` works on positions without a batch, `N C`; here comes `{x}`", input=0)
+        return (Tensor((Axis(Role.BATCH, 1), *x.axes), x.dtype),)
 
 
 class Zeros(Primitive):

@@ -136,7 +136,7 @@ CASES: list[Case] = [
     ("slice", (rows((Role.POSITION, 5), (Role.CHANNEL, 12)),), {"stop": 2}),
     ("sine_position", (I,), {}), ("sine_position", (I,), {"normalize": False, "temperature": 20.0}),
     ("coordinates", (I,), {"like": Reference("x0", I)}), ("coordinates", (P,), {"like": Reference("x0", P)}),
-    ("offsets", (), {"size": Size((3, 4))}),
+    ("offsets", (), {"size": Size((3, 4))}), ("one_row", (rows((Role.POSITION, N), (Role.CHANNEL, 12)),), {}),
     *[("shift", (x,), {"rows": 1, "cols": (1, 0, -2), "border": border}) for x in (I, G) for border in BORDERS],
     *[("pad_grid", (x,), {"n": 5}) for x in (I, I3, G)], ("pad_grid", (K0,), {"n": 2}),
     ("crop_grid", (grid(H + 1, W + 2, 12),), {"like": Reference("x", G)}),

@@ -136,3 +136,27 @@ def test_wrong_uses() -> None:
     wrong("w = learned(16, 8)\nw[0.5:4]", HEAD, code="A309", words="a weight is cut at whole numbers")
     wrong("x[0:2]", HEAD, code="A309", words="cannot be cut with `:`")
     wrong("y = linear(8, weight=x, bias=False)", HEAD, code="A212")
+
+
+# ------------------------------------------------------------------------------------------------ one row for all
+
+CROSS = """
+block Cross(heads):
+    input q: B Q C, x: B N C
+    q, x, x -> attend(heads)
+"""
+
+
+@pytest.mark.parametrize("dims", ["5, 8", "1, 5, 8"])
+def test_learned_queries_go_into_a_block_that_asks_for_a_batch(dims: str) -> None:
+    ours = module(f'w = learned({dims}, init="normal")\nw, x -> Cross(2)', above=CROSS)
+    queries = ours.w.reshape(1, 5, 8).expand(2, -1, -1)
+    heads = [t.unflatten(2, (2, 4)).transpose(1, 2) for t in (queries, X, X)]
+    close(ours(X), F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+    assert shapes(f"w = learned({dims})\nw, x -> Cross(2)", HEAD, CROSS) == ["B 5 8"]
+
+
+def test_a_batch_of_one_is_a_batch_where_nothing_else_shows_it() -> None:
+    above = "block Own:\n    input q: B Q C\n    fc = linear(C)    : B Q C\n"
+    assert shapes("w = learned(5, 8)\nown = w -> Own", HEAD, above) == ["1 5 8"]
+    wrong("w = learned(2, 5, 8)\nw, x -> Cross(2)", "input x: 3 N 8", CROSS, code="A213", words="takes `B N C`")
