@@ -133,9 +133,10 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
         beside = axis.size - _cells(axis)
         if not at.is_same(beside, table.prefix) or not at.is_same(axis.prefix, table.prefix):
             hint = f"prefix={show(axis.prefix)}" if beside == axis.prefix else "`take` the tokens it is meant for"
+            behind = "" if beside == axis.prefix else f", and {show(beside - axis.prefix)} behind it"
             raise Mismatch(
                 f"the table of offsets is made for {table.prefix} tokens before the grid; the {name} have "
-                f"{show(axis.prefix)} before and {show(beside - axis.prefix)} behind it",
+                f"{show(axis.prefix)} there{behind}",
                 setting="bias", help=f"relative_bias(..., {hint})" if "=" in hint else hint,
             )
     space = Space.between(queries, keys)

@@ -471,8 +471,9 @@ class Evaluator(Operators):
             shown = name if constructor.bare else f"{name}(...)"
             return fail("A102", f"`{name}` is {what}, not an op", expr.span,
                         help=f"`q, k, v -> attend(heads, over={shown})`")
+        near = nearest(name, CONSTRUCTORS) if not nearest(name, ops) else None
         return fail("A102", f"there is no op `{name}`", expr.span, notes=self.trail(frame),
-                    help=offer(name, ops, "ops"))
+                    help=f"did you mean the attention pattern `{near}`?" if near else offer(name, ops, "ops"))
 
 
 def unlisted(value: Any) -> Any:

@@ -35,6 +35,8 @@ def maker_of(name: str, span: Span, frame: Frame) -> Maker | None:
     found = frame.body.unit.names.get(name)
     if found is None or not isinstance(found.node, s.Pattern):
         return CONSTRUCTORS.get(name)
+    if name in CONSTRUCTORS and found.unit is frame.body.unit:  # as checking the definition says it
+        raise fail("A136", f"`{name}` is a pattern of the language", found.node.name_span, help="choose another name")
     if name in CONSTRUCTORS:
         raise fail("A136", f"`{name}` is a pattern of the language, and this file gives its name to another", span,
                    labels=[Label(found.node.name_span, "this one")], help="another name for it")

@@ -21,7 +21,7 @@ from ogive.dsl.source import Span
 from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Poison, Setting, Silent, describe, printed
 from ogive.dsl.work import Frame
 
-__all__ = ["Settings", "fields_of"]
+__all__ = ["NOTHING", "Settings", "fields_of"]
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -105,6 +105,10 @@ class Settings(Ports):
             if not isinstance(out, Out):
                 raise Silent
             return Reference(out.edge.node, out.type, out.edge.result)
+        if isinstance(value, OpValue) and name in record.tensors:
+            raise fail("A302", f"`{name}` of `{record.op}` takes data; here is {describe(value)}", setting.span,
+                       notes=self.trail(frame),
+                       help=f"run it on a line above: `made = {setting.span.text}`, then `{name}=made`")
         if isinstance(value, OpValue):
             return self._nested(value, name, frame)
         if isinstance(value, ParamValue):
@@ -126,6 +130,10 @@ class Settings(Ports):
         if not isinstance(value.target, type):
             raise fail("A302", f"`{name}` takes a primitive; `{value.name}` is a block", value.span,
                        notes=self.trail(frame))
+        fields = value.target.model_fields
+        if any(fields[x].is_required() for x in value.target.told):
+            raise fail("A302", f"`{value.name}` reads the annotations of its lines, and cannot be a setting", value.span,
+                       notes=self.trail(frame), help=f"a line of its own: `{value.name} : B (h w) C`")
         wanted, _ = self.sorted(value.target, value.settings, frame, value.span)
         return self.settings(value.target, wanted, value, frame, value.span)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from ogive.dsl.patterns import LATER_MECHANISMS, LATER_PATTERNS
 from ogive.dsl.patterns.algebra import Flat, PerHead
 from ogive.dsl.patterns.draw import matrix, picture
 from ogive.dsl.patterns.mechanisms import Channels, Kernel, Latent, Linformer, Mixed, Nystrom, Performer, Pooled
@@ -29,7 +28,11 @@ from ogive.dsl.patterns.space import PatternError, Sequence, Space
 
 
 def test_every_name_is_there() -> None:
-    assert set(CONSTRUCTORS) == {"dense", "causal", *LATER_PATTERNS, *LATER_MECHANISMS, "channels"}
+    patterns = {"dense", "causal", "self", "prefix", "window", "sliding", "axial", "strided", "dilated", "block",
+                "global_tokens", "random", "per_head", "flat"}
+    mechanisms = {"linformer", "kernel", "performer", "nystrom", "pooled", "latent", "channels"}
+    assert set(CONSTRUCTORS) == patterns | mechanisms
+    assert {name for name, c in CONSTRUCTORS.items() if c.why is not None} == mechanisms
     assert all(c.name == name and c.doc for name, c in CONSTRUCTORS.items())
 
 
