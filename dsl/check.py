@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ogive.dsl import syntax as s
+from ogive.dsl.broken import Claim, broken
 from ogive.dsl.build import Built, build, names_of
-from ogive.dsl.claims import Claim, check_claims
-from ogive.dsl.diagnostics import ArchError, Diagnostic
+from ogive.dsl.claims import caused, check_claims
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label
 from ogive.dsl.lints import lint
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import exhausted, metered
@@ -31,7 +32,7 @@ class Report:
     unreached: list[str] = field(default_factory=list)
     """Networks that cannot be built without a setting: only their names were checked."""
     warnings: list[Diagnostic] = field(default_factory=list)
-    """What builds and is hardly meant (`dsl/lints.py`); looked for where there is no mistake."""
+    """What builds and is hardly meant (`dsl/lints.py`); looked for where every network builds."""
 
     @property
     def ok(self) -> bool:
@@ -59,10 +60,31 @@ def check(unit: Unit, claims: bool = True) -> Report:
         if claims and not mistakes:
             for definition in unit.networks:
                 found += check_claims(definition, built, mistakes)
+    warnings = [] if mistakes else lint(unit, built)
+    if claims:  # what is looked for now has a count of its own
+        _broken(unit, found, built, mistakes)
     reachable = {name.partition(".")[0] for name in names}
     unreached = [d.name for d in unit.networks if d.name not in reachable]
     ordered = tuple(sorted(mistakes.found.values(), key=lambda d: d.order))
-    return Report(unit, built, found, ordered, unreached, [] if mistakes else lint(unit, built))
+    return Report(unit, built, found, ordered, unreached, warnings)
+
+
+def _broken(unit: Unit, claims: list[Claim], built: dict[str, Built], mistakes: Mistakes) -> None:
+    """Figures that do not hold; and where sizes do not agree, the place that a digest tells is the cause."""
+    if not mistakes:
+        for definition in unit.networks:
+            own = [c for c in claims if c.network.partition(".")[0] == definition.name]
+            mistakes.add(*broken(own, unit))
+        return
+    found = mistakes.found
+    if any(not d.code.startswith(("A2", "A309")) for d in found.values()):
+        return
+    for definition in unit.networks:
+        labels = tuple(Label(r.span, f"{r.words} every digest of `expect` holds") for r in caused(definition, built))
+        if labels:
+            key, first = min(found.items(), key=lambda item: item[1].order)
+            found[key] = replace(first, labels=(*first.labels, *labels))
+            return
 
 
 def _lexical(definition: Definition, mistakes: Mistakes) -> None:

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from ogive.dsl import syntax as s
+from ogive.dsl.broken import Claim, actual, cause
 from ogive.dsl.build import Built, build
 from ogive.dsl.diagnostics import ArchError, fail, offer
-from ogive.dsl.digest import PARTS, digest
 from ogive.dsl.dims import Poly, symbols
-from ogive.dsl.figures import bounds, like
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition
-from ogive.dsl.source import Span
+from ogive.dsl.repairs import Repair
 from ogive.dsl.types import SPATIAL
 from ogive.dsl.work import Mistakes
 
-__all__ = ["Claim", "check_claims", "claims_of"]
+__all__ = ["caused", "check_claims", "claims_of"]
 
 FIGURES = ("params", "macs", "digest")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One figure of a table: of which network, which figure, what is printed and what it comes to.
-
-    `actual` is a number, or the letters of a digest.
-    """
-
-    network: str
-    figure: str
-    printed: str
-    actual: int | str
-    span: Span
-
-    @property
-    def holds(self) -> bool:
-        """Whether the figure rounds to what is printed; a digest has every letter."""
-        if isinstance(self.actual, str):
-            return self.actual == self.printed
-        low, high = bounds(self.printed)
-        return low <= self.actual <= high
 
 
 def claims_of(definition: Definition) -> Iterator[s.Expect]:
@@ -54,7 +30,8 @@ def claims_of(definition: Definition) -> Iterator[s.Expect]:
 
 
 def check_claims(definition: Definition, built: dict[str, Built], mistakes: Mistakes) -> list[Claim]:
-    """Every claim of a network, its presets built on the way (or taken from `built`). What fails goes to `mistakes`."""
+    """Every claim of a network, its presets built on the way (or taken from `built`). A row that makes no sense goes to
+    `mistakes`; whether the figures hold, the claims say themselves."""
     found: list[Claim] = []
     for table in claims_of(definition):
         for row in table.rows:
@@ -62,10 +39,24 @@ def check_claims(definition: Definition, built: dict[str, Built], mistakes: Mist
                 found += _row(definition, table, row, built)
             except ArchError as error:
                 mistakes.add(*error.diagnostics)
-    for claim in found:
-        if not claim.holds:
-            mistakes.add(*_broken(claim).diagnostics)
     return found
+
+
+def caused(definition: Definition, built: Mapping[str, Built]) -> list[Repair]:
+    """Where a change would mend a network that does not build, by the digests of its table."""
+    rows: list[tuple[str, list[Claim]]] = []
+    for table in claims_of(definition):
+        for row in table.rows:
+            name = definition.name if row.name is None else f"{definition.name}.{row.name}"
+            printed = [
+                Claim(name, column.name, _text(cell), "", cell.span, {}, None)
+                for column, cell in zip(table.columns, row.cells, strict=False)
+                if column.name == "digest" and isinstance(cell, s.Constant)
+            ]
+            if printed:
+                rows.append((name, printed))
+    rows.sort(key=lambda row: row[0] in built)
+    return cause(rows, definition.unit) if rows and rows[0][0] not in built else []
 
 
 def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, Built]) -> list[Claim]:
@@ -86,10 +77,13 @@ def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, B
         else:
             sizes.update(_pinned(column, cell, graph))
     return [
-        Claim(name, figure, cell.value if isinstance(cell.value, str) else cell.literal,
-              _figure(graph, figure, sizes, cell), cell.span)
+        Claim(name, figure, _text(cell), _figure(graph, figure, sizes, cell), cell.span, sizes, graph)
         for figure, cell in claims
     ]
+
+
+def _text(cell: s.Constant) -> str:
+    return cell.value if isinstance(cell.value, str) else cell.literal
 
 
 def _figure_cell(figure: str, cell: s.Expr) -> s.Constant:
@@ -104,12 +98,8 @@ def _figure_cell(figure: str, cell: s.Expr) -> s.Constant:
 
 
 def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constant) -> int | str:
-    if figure == "digest":
-        return digest(graph)
-    if figure == "params":
-        return graph.parameter_count
     try:
-        return graph.macs(sizes)
+        return actual(graph, figure, sizes)
     except KeyError as missing:
         name = missing.args[0]
         raise fail("A403", f"the MACs depend on `{name}`, which is free", cell.span,
@@ -120,19 +110,19 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
 
 def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
     """A column that names an input (its rows and columns: `299`, `800x1066`) or a free letter."""
+    if column.name not in graph.free and column.name not in graph.inputs:
+        known = [*FIGURES, *graph.inputs, *graph.free]
+        raise fail("A401", f"`expect` knows no figure `{column.name}`", column.span,
+                   help=offer(column.name, known, "there are"))
     values: tuple[int, ...]
     if isinstance(cell, s.SizeExpr):
         values = cell.values
-    elif isinstance(cell, s.Constant) and isinstance(cell.value, int):
+    elif isinstance(cell, s.Constant) and type(cell.value) is int:
         values = (cell.value,)
     else:
         raise fail("A402", "a size is a number or `800x1066`", cell.span)
     if column.name in graph.free:
         return {column.name: values[0]}
-    if column.name not in graph.inputs:
-        known = [*FIGURES, *graph.inputs, *graph.free]
-        raise fail("A401", f"`expect` knows no figure `{column.name}`", column.span,
-                   help=offer(column.name, known, "there are"))
     whole = graph.nodes[column.name].outputs[0].axes
     axes = [a for a in whole if a.role in SPATIAL]
     if len(values) == 1:
@@ -150,26 +140,3 @@ def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
             raise fail("A402", f"`{column.name}` has {axis.size} at its {axis.role.value} axis, and is pinned to {value}",
                        cell.span, help="leave the column away, or pin what is free")
     return found
-
-
-def _broken(claim: Claim) -> ArchError:
-    if isinstance(claim.actual, str):
-        return fail("A404", f"`{claim.network}` is another network than this digest stands for", claim.span,
-                    notes=[_other(claim.printed, claim.actual)],
-                    help=f'if it is meant to be another, the table would say "{claim.actual}"')
-    what = {"params": "parameters", "macs": "multiply-adds"}[claim.figure]
-    return fail("A404", f"`{claim.network}` has {claim.actual:,} {what}, not {claim.printed}", claim.span,
-                help=f"the table would say {like(claim.printed, claim.actual)}")
-
-
-def _other(printed: str, actual: str) -> str:
-    """What two digests say about the difference: the first of their groups that is another one."""
-    pairs = list(zip(printed.split("-"), actual.split("-"), strict=False))
-    if len(pairs) != len(PARTS) or [len(p) for p, _ in pairs] != [letters for _, letters in PARTS]:
-        return "what stands here is no digest: it has " + ", ".join(f"{n} letters for its {w}" for w, n in PARTS)
-    weights, ops, _ = (a == b for a, b in pairs)
-    if not weights:
-        return "its weights are others: keys, shapes, or which of them are tied"
-    if not ops:
-        return "its weights are the same; its ops or their settings are others"
-    return "its weights, ops and settings are the same; they are otherwise connected"

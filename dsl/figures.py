@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["bounds", "like"]
+__all__ = ["UNITS", "bounds", "like"]
 
 UNITS: Final = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 

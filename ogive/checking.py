@@ -10,8 +10,8 @@ from typing import Any
 
 from ogive.compiler.cost import macs
 from ogive.dsl import check as room
+from ogive.dsl.broken import Claim
 from ogive.dsl.build import Built
-from ogive.dsl.claims import Claim
 from ogive.dsl.diagnostics import ArchError, Diagnostic
 from ogive.sources import arch_files, in_library, open_source
 
@@ -28,6 +28,8 @@ class FileReport:
     claims: tuple[Claim, ...] = ()
     unreached: tuple[str, ...] = ()
     """Networks that cannot be built without a setting: only their names were checked."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What builds and is hardly meant: an unused import, a line that no result needs."""
 
     @property
     def ok(self) -> bool:
@@ -48,6 +50,7 @@ class FileReport:
             ],
             "unreached": list(self.unreached),
             "mistakes": [m.as_json() for m in self.mistakes],
+            "warnings": [w.as_json() for w in self.warnings],
         }
 
 
@@ -93,7 +96,8 @@ def _report(file: str | os.PathLike[str], claims: bool, root: str | os.PathLike[
         found = room.check(open_source(file, root), claims)
     except ArchError as error:
         return FileReport(shown, error.diagnostics, {})
-    return FileReport(shown, found.mistakes, found.built, tuple(found.claims), tuple(found.unreached))
+    return FileReport(shown, found.mistakes, found.built, tuple(found.claims), tuple(found.unreached),
+                      tuple(found.warnings))
 
 
 def _network(name: str, built: Built) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _print(report: FileReport) -> None:
     if not report.ok:
         count = len(report.mistakes)
         result(f"{report.path}: {count} mistake{'s' if count > 1 else ''}")
-        say(ArchError(report.mistakes))
+        say(ArchError((*report.mistakes, *report.warnings)))
         return
     count = len(report.networks) + len(report.unreached)
     facts = [_count(count, "network")] if count else ["parts"]
@@ -101,6 +101,8 @@ def _print(report: FileReport) -> None:
         result(f"  {name:<{width}}  {figure:>{max(map(len, figures))}} parameters")
     for name in report.unreached:
         result(f"  {name}: names checked; it is built when its settings are given")
+    if report.warnings:
+        say(ArchError(report.warnings))
     for text, names in _remarks(report).items():
         where = "" if len(names) == len(report.networks) else f" ({', '.join(names)})"
         result(f"  {text}{where}")

@@ -1,0 +1,170 @@
+"""Figures that do not hold: one error for each cause, with the place that would mend it where one can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ogive.dsl.diagnostics import Diagnostic, Label
+from ogive.dsl.digest import PARTS, digest
+from ogive.dsl.figures import UNITS, bounds, like
+from ogive.dsl.graph import Graph
+from ogive.dsl.load import Unit
+from ogive.dsl.repairs import Repair, Row, repairs
+from ogive.dsl.source import Span
+
+__all__ = ["Claim", "actual", "broken", "cause"]
+
+ROWS = 6
+"""Rows of a table that one error spells out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One figure of a table: of which network, which figure, what is printed and what it comes to.
+
+    `actual` is a number, or the letters of a digest.
+    """
+
+    network: str
+    figure: str
+    printed: str
+    actual: int | str
+    span: Span
+    sizes: Mapping[str, int]
+    """What the row pins: the sizes at which multiply-adds are counted."""
+    graph: Graph | None = field(repr=False, compare=False)
+    """The network; None where it does not build."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure rounds to what is printed; a digest has every letter."""
+        if isinstance(self.actual, str):
+            return self.actual == self.printed
+        low, high = bounds(self.printed)
+        return low <= self.actual <= high
+
+
+def broken(claims: Sequence[Claim], unit: Unit) -> Iterator[Diagnostic]:
+    """What is wrong with the claims of one network. A digest that holds says that the network is right and the figure
+    is not; else all figures of the table that are off have one cause, which is looked for in the text."""
+    rows: dict[str, list[Claim]] = {}
+    for claim in claims:
+        rows.setdefault(claim.network, []).append(claim)
+    changed: dict[str, list[Claim]] = {}
+    for network, row in rows.items():
+        if any(c.figure == "digest" and c.holds for c in row):
+            yield from (_misprint(c) for c in row if not c.holds)
+        elif not all(c.holds for c in row):
+            changed[network] = row
+    if changed:
+        yield _changed(rows, changed, unit)
+
+
+def cause(tables: Sequence[tuple[str, Sequence[Claim]]], unit: Unit) -> list[Repair]:
+    """Where a change would make every network of a table build, and have its digest. Networks that do not build now
+    stand first. Without a digest nothing is looked for: figures alone fit too many changes."""
+    if not all(any(c.figure == "digest" for c in claims) for _, claims in tables):
+        return []
+    return repairs(unit, [_row(name, claims, None) for name, claims in tables], None)
+
+
+def _misprint(claim: Claim) -> Diagnostic:
+    return Diagnostic("A404", _title(claim), claim.span, notes=("the digest holds: the network is the one it was",),
+                      help=f"`{_printed(claim)}` instead of `{claim.printed}`")
+
+
+def _changed(
+    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit
+) -> Diagnostic:
+    first = next(c for row in changed.values() for c in row if not c.holds)
+    notes = [_other(c.printed, c.actual) for c in (first,) if isinstance(c.actual, str)]
+    others = [c for row in changed.values() for c in row if not c.holds and c is not first]
+    if len(others) > 1:
+        notes.append(f"{len(others)} more figures of this table do not hold")
+    elif others:
+        notes.append(_title(others[0]))
+    found = _repairs(rows, changed, unit)
+    labels = tuple(Label(r.span, f"{r.words} every figure of the table holds") for r in found)
+    said = [f"{network.rpartition('.')[2]}: " + "  ".join(_printed(c) for c in row if not c.holds)
+            for network, row in changed.items()]
+    more = f", and {len(said) - ROWS} more rows" if len(said) > ROWS else ""
+    table = "; ".join(said[:ROWS]) + more if len(changed) > 1 else said[0].partition(": ")[2]
+    where = " or ".join(dict.fromkeys(f"line {r.span.line}: {r.words}" for r in found))
+    hint = f"{where}; if another network is meant, the table would say {table}" if found else f"the table would say {table}"
+    return Diagnostic("A404", _title(first), first.span, labels=labels, notes=tuple(notes), help=hint)
+
+
+def _repairs(
+    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit
+) -> list[Repair]:
+    graphs = {n: row[0].graph for n, row in rows.items()}
+    order = [*sorted(changed, key=lambda n: len(graphs[n] or ())), *(n for n in rows if n not in changed)]
+    return repairs(unit, [_row(n, rows[n], graphs[n]) for n in order], graphs[order[0]])
+
+
+def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
+    """A row of the table, as the search for a repair wants it."""
+    params = next((c.printed for c in claims if c.figure == "params" and c.printed[-1] not in UNITS), None)
+
+    def holds(graph: Graph) -> bool:
+        return all(replace(c, actual=actual(graph, c.figure, c.sizes)).holds for c in claims)
+
+    def features(graph: Graph) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for c in claims:
+            value = actual(graph, c.figure, c.sizes)
+            found |= _parts(value) if isinstance(value, str) else {c.figure: value}
+        return found
+
+    off: dict[str, bool] = {}
+    now = features(graph) if graph is not None else {}
+    for c in claims if graph is not None else ():
+        if isinstance(c.actual, str):
+            off |= {part: now[part] != printed for part, printed in _parts(c.printed).items()}
+        elif not c.holds or (c.figure == "params" and params is not None):  # rounded, a figure moves unseen
+            off[c.figure] = not c.holds
+    exact = any(c.figure == "digest" for c in claims)
+    return Row(network, holds, features, off, None if params is None else int(params.replace("_", "")), exact)
+
+
+def _parts(printed: str) -> dict[str, object]:
+    """The groups of a digest by what they are of."""
+    return dict(zip((name for name, _ in PARTS), printed.split("-"), strict=False))
+
+
+def actual(graph: Graph, figure: str, sizes: Mapping[str, int]) -> int | str:
+    """What a figure comes to.
+
+    Raises:
+        KeyError: multiply-adds depend on a free size that `sizes` does not have.
+        ZeroDivisionError: they have no value at these sizes.
+    """
+    if figure == "digest":
+        return digest(graph)
+    return graph.parameter_count if figure == "params" else graph.macs(sizes)
+
+
+def _title(claim: Claim) -> str:
+    if isinstance(claim.actual, str):
+        return f"`{claim.network}` is another network than this digest stands for"
+    what = {"params": "parameters", "macs": "multiply-adds"}[claim.figure]
+    return f"`{claim.network}` has {claim.actual:,} {what}, not {claim.printed}"
+
+
+def _printed(claim: Claim) -> str:
+    """What the cell would say."""
+    return f'"{claim.actual}"' if isinstance(claim.actual, str) else like(claim.printed, claim.actual)
+
+
+def _other(printed: str, actual: str) -> str:
+    """What two digests say about the difference: the first of their groups that is another one."""
+    pairs = list(zip(printed.split("-"), actual.split("-"), strict=False))
+    if len(pairs) != len(PARTS) or [len(p) for p, _ in pairs] != [letters for _, letters in PARTS]:
+        return "what stands here is no digest: it has " + ", ".join(f"{n} letters for its {w}" for w, n in PARTS)
+    weights, ops, _ = (a == b for a, b in pairs)
+    if not weights:
+        return "its weights are others: keys, shapes, or which of them are tied"
+    if not ops:
+        return "its weights are the same; its ops or their settings are others"
+    return "its weights, ops and settings are the same; they are otherwise connected"

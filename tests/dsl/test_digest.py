@@ -1,0 +1,107 @@
+"""The digest: what moves it, what does not, and where a change is looked for when it is off."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from ogive.dsl.build import build
+from ogive.dsl.check import check
+from ogive.dsl.digest import digest, same
+from ogive.dsl.graph import Graph
+from ogive.dsl.load import load_text
+
+NET = """
+    block Part(width):
+        input x: B C H W
+        conv = conv(width, 3x3, bias=False)
+        norm = batchnorm
+        relu
+
+    network N(width=16):
+        input x: B 3 H W
+        stem = Part(width)
+        one  = Part(width)
+        two  = stem -> Part(width)
+        one + two
+        dropout(0.1)
+        global_pool
+        head = linear(10)
+"""
+
+
+def graph(text: str) -> Graph:
+    return build(load_text(dedent(text))).graph
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("one  = Part(width)\n        two  = stem -> Part(width)", "two  = Part(width)\n        one  = stem -> Part(width)"),
+    ("relu", "y = relu"),
+    ("width=16", "width=8 + 8"),
+    ("stem = Part(width)", "stem = Part(width) : B width . ."),
+])
+def test_the_same_network_has_the_same_digest(old: str, new: str) -> None:
+    assert old in NET
+    assert digest(graph(NET)) == digest(graph(NET.replace(old, new)))
+    assert same(graph(NET), graph(NET.replace(old, new)))
+
+
+@pytest.mark.parametrize(("old", "new", "parts"), [
+    ("        relu\n", "", (True, False, False)),
+    ("relu", "gelu", (True, False, False)),
+    ("norm = batchnorm\n        relu", "relu\n        norm = batchnorm", (True, True, False)),
+    ("dropout(0.1)", "dropout(0.2)", (True, False, False)),
+    ("norm = batchnorm", "norm = batchnorm(eps=1e-3)", (True, False, False)),
+    ("two  = stem ->", "two  =", (True, True, False)),
+    ("head = linear(10)", "fc = linear(10)", (False, True, False)),
+    ("linear(10)", "linear(11)", (False, False, False)),
+    ("bias=False", "bias=True", (False, False, False)),
+    ("one + two", "one - two", (True, False, False)),
+])
+def test_another_network_has_another_digest(old: str, new: str, parts: tuple[bool, bool, bool]) -> None:
+    """The first part is of the weights, the second of the ops with their settings, the third of all and the wiring."""
+    was, now = (digest(graph(text)).split("-") for text in (NET, NET.replace(old, new)))
+    assert tuple(a == b for a, b in zip(was, now, strict=True)) == parts
+    assert not same(graph(NET), graph(NET.replace(old, new)))
+
+
+def with_table(text: str) -> str:
+    table = f'    expect  digest:\n            -   "{digest(graph(NET))}"\n\n'
+    return text.replace("        input x: B 3", f"    {table}        input x: B 3")
+
+
+def test_a_digest_holds_in_a_table() -> None:
+    report = check(load_text(dedent(with_table(NET))))
+    assert report.ok and [c.figure for c in report.claims] == ["digest"] and report.claims[0].holds
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), [
+    ("        relu\n", "", 6 - 1, "with a line `relu` below this one"),
+    ("norm = batchnorm\n        relu", "relu\n        norm = batchnorm", 6, "with this line above the one before it"),
+    ("two  = stem ->", "two  = one ->", 15, "with `stem` here"),
+    ("width=16", "width=18", 8, "with `16` here"),
+    ("conv(width, 3x3", "conv(width, 5x5", 4, "with `3x3` here"),
+    ("bias=False", "bias=True", 4, "with `False` here"),
+    ("one + two", "one - two", None, "the table would say"),
+])
+def test_where_a_change_would_mend_it(old: str, new: str, line: int | None, words: str) -> None:
+    text = with_table(NET)
+    assert old in text
+    (found,) = check(load_text(dedent(text.replace(old, new)))).mistakes
+    assert found.code == "A404" and words in found.render()
+    if line is not None:
+        assert [label.span.line for label in found.labels] == [line], found.render()
+
+
+def test_a_wrong_figure_beside_a_digest_that_holds_is_a_misprint() -> None:
+    text = with_table(NET).replace("digest:", "params  digest:").replace('-   "', '-   7       "')
+    (found,) = check(load_text(dedent(text))).mistakes
+    assert "the digest holds" in found.render() and found.help is not None and "`7`" in found.help
+
+
+@pytest.mark.parametrize(("cell", "words"), [("12", "a digest is a string"), ('"12"', "what stands here is no digest")])
+def test_what_is_no_digest(cell: str, words: str) -> None:
+    text = with_table(NET).replace(f'"{digest(graph(NET))}"', cell)
+    (found,) = check(load_text(dedent(text))).mistakes
+    assert words in found.render()
