@@ -13,6 +13,7 @@ __all__ = ["deform_conv"]
 
 @lowers("deform_conv")
 def deform_conv(emit: Emit, node: Node, x: Value, offset: Value, *mask: Value) -> Value:
+    """Columns of samples, then one product with the weights."""
     op = settings(node, Record)
     (h, w), (down, right), (above, left), (tall, wide) = op.windows()
     module = DeformConv(

@@ -20,6 +20,7 @@ __all__ = ["crop_grid", "pad_grid", "regrid", "shift"]
 
 @lowers("shift")
 def shift(emit: Emit, node: Node, x: Value) -> Value:
+    """Each place reads the one before it, by channel where the steps are lists."""
     op, (t,) = settings(node, ShiftRecord), emit.types(node)
     tokens = t.layout == "tokens"
     made = emit.module(Shift(op.rows, op.cols, op.border), to_grid(emit, x, t) if tokens else x)
@@ -28,6 +29,7 @@ def shift(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("pad_grid")
 def pad_grid(emit: Emit, node: Node, x: Value) -> Value:
+    """Zeros below and to the right; nothing where the sizes are multiples already."""
     op, (t,) = settings(node, PadGrid), emit.types(node)
     tokens = t.layout == "tokens"
     more = [made - have for have, made in zip(plane(t, op.op), op.padded(t), strict=True)]
@@ -40,6 +42,7 @@ def pad_grid(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("crop_grid")
 def crop_grid(emit: Emit, node: Node, x: Value) -> Value:
+    """The rows and columns from the first on."""
     op, (t,) = settings(node, CropGrid), emit.types(node)
     tokens = t.layout == "tokens"
     image = to_grid(emit, x, t) if tokens else x

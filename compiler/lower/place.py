@@ -18,12 +18,14 @@ __all__ = ["coordinates", "offsets", "sine_position"]
 
 @lowers("sine_position")
 def sine_position(emit: Emit, node: Node, x: Value) -> Value:
+    """Of the sizes of the input, on its device."""
     op = settings(node, SinePositionRecord)
     return emit.module(SinePosition(op.temperature, op.normalize), x)
 
 
 @lowers("coordinates")
 def coordinates(emit: Emit, node: Node, like: Value) -> Value:
+    """Of the sizes that the checker knows, on the device of `like`."""
     op = settings(node, CoordinatesRecord)
     sizes = [emit.size(n) for n in node.outputs[0].axes[1].grid]
     return emit.module(Coordinates(op.order), like, *sizes)

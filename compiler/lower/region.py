@@ -15,6 +15,7 @@ __all__ = ["roi_align", "roi_pool"]
 
 @lowers("roi_align")
 def roi_align(emit: Emit, node: Node, *inputs: Value) -> Value:
+    """All levels in one table of cells, four look-ups per sample."""
     op = settings(node, RoiAlignRecord)
     rows, columns = each(op.size, 2, "size")
     return emit.module(RoiAlign((rows, columns), op.strides, op.samples, op.aligned, op.level, op.at), *inputs)
@@ -22,6 +23,7 @@ def roi_align(emit: Emit, node: Node, *inputs: Value) -> Value:
 
 @lowers("roi_pool")
 def roi_pool(emit: Emit, node: Node, x: Value, boxes: Value) -> Value:
+    """Four look-ups per bin in a table of window maxima."""
     op = settings(node, RoiPoolRecord)
     rows, columns = each(op.size, 2, "size")
     return emit.module(RoiPool((rows, columns), op.strides[0]), x, boxes)

@@ -54,6 +54,7 @@ def _resized(emit: Emit, op: Position, weight: Value, grid: tuple[Dim, ...]) -> 
 
 @lowers("slice")
 def slice_(emit: Emit, node: Node, x: Value) -> Value:
+    """A view of the weight."""
     op = settings(node, Slice)
     if op.drop:
         return emit.method("select", x, 0, op.start)
