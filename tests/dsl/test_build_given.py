@@ -160,3 +160,18 @@ def test_a_batch_of_one_is_a_batch_where_nothing_else_shows_it() -> None:
     above = "block Own:\n    input q: B Q C\n    fc = linear(C)    : B Q C\n"
     assert shapes("w = learned(5, 8)\nown = w -> Own", HEAD, above) == ["1 5 8"]
     wrong("w = learned(2, 5, 8)\nw, x -> Cross(2)", "input x: 3 N 8", CROSS, code="A213", words="takes `B N C`")
+
+
+def test_torch_s_own_attention() -> None:
+    """`torch.nn.MultiheadAttention`, its keys and its numbers, from blocks of one parameter."""
+    ours = module(
+        'in_proj_weight = learned(24, 8, init="xavier")\nin_proj_bias = learned(24, init="normal")\n'
+        "wq = x -> linear(8, weight=in_proj_weight[0 : 8], bias=in_proj_bias[0 : 8])\n"
+        "wk = m -> linear(8, weight=in_proj_weight[8 : 16], bias=in_proj_bias[8 : 16])\n"
+        "wv = m -> linear(8, weight=in_proj_weight[16 : 24], bias=in_proj_bias[16 : 24])\n"
+        "wq, wk, wv -> attend(2)\nout_proj = linear(8)", "input x: B N 8, m: B M 8",
+    )
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    memory = X.flip(1)[:, :3]
+    close(ours(X, memory), theirs(X, memory, memory, need_weights=False)[0])
