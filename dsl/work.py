@@ -256,7 +256,8 @@ class Work:
         known = self.parameters.get(key)
         if known is None:
             check_key(key, span)
-            if prod(weight.shape) > limits.INTEGER or max(weight.shape, default=1) > limits.DIM:
+            sizes = [n for n in weight.shape if isinstance(n, int)]  # others are solved for
+            if prod(sizes) > limits.INTEGER or max(sizes, default=1) > limits.DIM:
                 most = f"{limits.INTEGER:,} elements, an axis {limits.DIM:,}"
                 raise fail("A208", f"`{key}` is larger than any memory: {list(weight.shape)}", span,
                            help=f"a tensor has at most {most}")
