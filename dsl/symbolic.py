@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from ogive.dsl.body import Bodies
 from ogive.dsl.dims import Poly
 from ogive.dsl.ops.record import Mismatch, Primitive, Weight
+from ogive.dsl.settings import NOTHING
 from ogive.dsl.source import Span
 from ogive.dsl.unknown import is_unknown
 from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Setting
@@ -29,11 +31,12 @@ class Symbolic(Bodies):
         self.held: dict[str, Any] = {}
 
     def settings(
-        self, record: type[Primitive], wanted: dict[str, Setting], op: OpValue, frame: Frame, span: Span
+        self, record: type[Primitive], wanted: dict[str, Setting], op: OpValue, frame: Frame, span: Span,
+        told: Mapping[str, Any] = NOTHING,
     ) -> Primitive:
         outer, self.held = self.held, {}
         try:
-            made = super().settings(record, wanted, op, frame, span)
+            made = super().settings(record, wanted, op, frame, span, told)
             for name in self.held:
                 if type(getattr(made, name)) not in (int, tuple):
                     raise TypeError(f"`{name}` is no plain number")

@@ -18,12 +18,14 @@ __all__ = ["argsort", "gather", "masked_fill", "top_k", "where"]
 
 @lowers("where")
 def where(emit: Emit, node: Node, *xs: Value) -> Value:
+    """All three with the axes of the result, those they lack of size 1."""
     made = node.outputs[0]
     return emit.call(torch.where, *(beside(emit, x, t, made) for x, t in zip(xs, emit.types(node), strict=True)))
 
 
 @lowers("masked_fill")
 def masked_fill(emit: Emit, node: Node, x: Value, mask: Value) -> Value:
+    """The mask with the axes of `x`."""
     there = beside(emit, mask, emit.types(node)[1], node.outputs[0])
     return emit.method("masked_fill", x, there, settings(node, MaskedFill).value)
 
@@ -42,6 +44,7 @@ def gather(emit: Emit, node: Node, x: Value, ids: Value) -> Value:
 
 @lowers("argsort")
 def argsort(emit: Emit, node: Node, x: Value) -> Value:
+    """Stable: equal values stay in order on every device."""
     op = settings(node, Argsort)
     place = axis_place(emit.types(node)[0], op.axis, op.op)
     return emit.call(torch.argsort, x, dim=place, descending=op.descending, stable=True)
@@ -49,6 +52,7 @@ def argsort(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("top_k")
 def top_k(emit: Emit, node: Node, x: Value) -> tuple[Value, ...]:
+    """Values and their places."""
     op = settings(node, TopK)
     found = emit.call(torch.topk, x, op.n, axis_place(emit.types(node)[0], op.axis, op.op))
     return tuple(emit.call(operator.getitem, found, i) for i in range(2))

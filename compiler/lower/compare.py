@@ -14,15 +14,25 @@ from ogive.compiler.lower.register import lowers, settings
 from ogive.dsl.graph import Node
 from ogive.dsl.ops.merge import Arithmetic
 
-__all__: list[str] = []
+__all__ = ["COMPARISONS"]
 
 COMPARISONS: dict[str, Callable[..., Any]] = {
     "less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
     "equal": operator.eq, "not_equal": operator.ne,
 }
+"""What each comparison is in Python."""
+
+def _compared(function: Callable[..., Any]) -> Callable[..., Value]:
+    arithmetic = binary(function)
+
+    def lowering(emit: Emit, node: Node, *xs: Value) -> Value:
+        return arithmetic(emit, node, *xs)
+
+    return lowering
+
 
 for _op, _function in COMPARISONS.items():
-    lowers(_op)(binary(_function))
+    lowers(_op)(_compared(_function))
 
 
 def _extreme(function: Callable[..., Any], limit: str) -> Callable[..., Value]:

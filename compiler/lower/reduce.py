@@ -54,6 +54,7 @@ def l2_normalize(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("maxout")
 def maxout(emit: Emit, node: Node, x: Value) -> Value:
+    """Channels that follow each other as an axis of their own, and its largest value."""
     place = emit.types(node)[0].find(Role.CHANNEL)
     apart = emit.method("unflatten", x, place, (-1, settings(node, Maxout).n))
     return emit.method("amax", apart, place + 1)

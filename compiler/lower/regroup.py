@@ -50,12 +50,14 @@ def _sizes(emit: Emit, atoms: tuple[Atom, ...]) -> tuple[int | Value, ...]:
 
 @lowers("unstack")
 def unstack(emit: Emit, node: Node, x: Value) -> tuple[Value, ...]:
+    """Views, no copies."""
     parts = emit.call(torch.unbind, x, axis_place(emit.types(node)[0], settings(node, Unstack).axis, "unstack"))
     return tuple(emit.call(operator.getitem, parts, i) for i in range(len(node.outputs)))
 
 
 @lowers("repeat_to")
 def repeat_to(emit: Emit, node: Node, x: Value) -> Value:
+    """A view: the one position is read n times."""
     (t,) = emit.types(node)
     sizes: list[int | Value] = [-1] * t.rank
     sizes[t.roles.index(Role.POSITION)] = emit.size(settings(node, RepeatTo).n)
@@ -64,6 +66,7 @@ def repeat_to(emit: Emit, node: Node, x: Value) -> Value:
 
 @lowers("subsample")
 def subsample(emit: Emit, node: Node, x: Value) -> Value:
+    """A slice with steps; tokens go by their grid and back."""
     (t,) = emit.types(node)
     image = to_grid(emit, x, t) if t.layout == "tokens" else x
     rank = len(t.axes[1].grid) if t.layout == "tokens" else t.rank - 2

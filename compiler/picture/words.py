@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ogive.dsl.conditions import Contradiction
+from ogive.dsl.dims import Poly
+from ogive.dsl.dims_text import show
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Graph
 from ogive.dsl.ops.record import Primitive, Size
@@ -53,7 +55,7 @@ def op_name(op: str) -> str:
 def _plain(say: Say, differs: Callable[[str], bool], values: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
     """Any op: required settings bare, the others that differ from their defaults by name."""
     words = []
-    if isinstance(values.get("number"), int | float):
+    if isinstance(values.get("number"), int | float | Poly):
         symbol = say("number")
         return f"{symbol} -" if values.get("reverse") else symbol
     for name, value in values.items():
@@ -91,7 +93,7 @@ def _conv(say: Say, differs: Callable[[str], bool], values: Mapping[str, Any]) -
 def _attend(say: Say, differs: Callable[[str], bool], values: Mapping[str, Any]) -> str:
     heads = say("heads")
     words = [f"{heads} head" if heads == "1" else f"{heads} heads"]
-    words += [say("over")] if differs("over") else []
+    words += [say(name) for name in ("over", "score") if differs(name)]
     return ", ".join(words)
 
 
@@ -120,6 +122,8 @@ def _value(value: Any) -> str:
         return "×".join(map(_value, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Poly):
+        return show(value)
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, Primitive):

@@ -104,15 +104,13 @@ class Unstack(Primitive):
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
         place = axis_place(x, self.axis, self.op)
-        if isinstance(x.shape[place], int):
-            count = int(x.shape[place])
-        else:
-            try:
-                count = at.number(x.shape[place], "the number of results of `unstack`")
-            except Mismatch:
-                raise Mismatch(f"`unstack` makes one result per index, and `{show(x.shape[place])}` is free",
-                               setting="axis", code="A205", help="pin the size where the axis is made: `B (C ways=3)`",
-                               ) from None
+        try:
+            count = at.number(x.shape[place], "the number of results of `unstack`")
+        except Mismatch:
+            raise Mismatch(
+                f"`unstack` makes one result per index, and `{show(x.shape[place])}` is free", setting="axis",
+                code="A205", help="pin the size where the axis is made: `B (C ways=3)`",
+            ) from None
         if count > limits.LIST:
             raise Mismatch(f"`unstack` makes at most {limits.LIST:,} results; here are {count:,}", setting="axis")
         return (x.without(place),) * count
