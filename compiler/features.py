@@ -31,7 +31,7 @@ def features(
     """
     names = list(names)
     args = () if isinstance(x, Mapping) else x if isinstance(x, tuple) else (x,)
-    model, values = model.chosen(args, dict(x) if isinstance(x, Mapping) else {})
+    model, values = model._chosen(args, dict(x) if isinstance(x, Mapping) else {})
     known: dict[str, str] = model.meta["ogive"]["results"]
     for name in names:
         if name not in known:

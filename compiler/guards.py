@@ -131,7 +131,7 @@ class Calls:
         given = {flag: values[name] is not None for name, flag in self.optional.items()}
         key = tuple([training if flag == TRAINING else given[flag] for flag in self.flags])
         asked = {name for name, flag in self.optional.items() if flag in self.flags}
-        kept = [v for k, v in values.items() if v is not None and (k not in self.optional or k in asked)]
+        kept = [v for k, v in values.items() if k not in self.optional or (v is not None and k in asked)]
         return key, tuple(kept)
 
 

@@ -51,7 +51,7 @@ class Network(Shared):
             self._checked(args, kwargs)
         return super().__call__(*args, **kwargs)
 
-    def chosen(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Network, tuple[Any, ...]]:
+    def _chosen(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Network, tuple[Any, ...]]:
         """The network that serves such a call, with the inputs it takes: itself, unless calls decide something.
 
         Raises:
@@ -83,8 +83,10 @@ class Network(Shared):
 
 def _by_call(self: Network, *args: Any, **kwargs: Any) -> Any:
     """`forward` of a network where calls decide something: that of the kind of call at hand."""
-    sub, values = self.chosen(args, kwargs)
-    return sub(*values)
+    sub, values = self._chosen(args, kwargs)
+    if not torch.compiler.is_compiling():
+        sub._checked(values, {})
+    return sub.forward(*values)  # not called: the hooks of this network are those of `sub`, and have run
 
 
 _LEFT = frozenset({"_graph", "_seen", "_features"})
@@ -125,7 +127,8 @@ def by_call(module: Network, lowered: Sequence[tuple[Case, Graph, Emit]]) -> Net
         _bind(sub, emit)
     flags = tuple(lowered[0][0])
     given = dict(zip(names, lowered[-1][1].inputs, strict=True))
-    about["calls"] = Calls(flags, whole, {name: id for name, id in given.items() if id not in lowered[0][1].inputs})
+    optional = {name: id for name, id in given.items() if id not in lowered[0][1].inputs}
+    about["calls"] = Calls(flags, whole.where(optional), optional)
     module.__dict__["_cases"] = cases
     type(module).forward = _by_call  # type: ignore[method-assign]
     return module

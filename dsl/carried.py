@@ -85,12 +85,15 @@ class Carried(Containers):
         self._alike(st, loop, value, frame)
 
     def _alike(self, st: s.Next, loop: Loop, value: Any, frame: Frame) -> None:
-        """The next value is of the kind of the one before: numbers stay numbers, images images, lists as long."""
+        """The next value is of the kind of the one before: numbers stay numbers, images images.
+
+        A `repeat` is written out, so a list may grow in it; the body of a `scan` is one for all times.
+        """
         before = loop.values[st.name]
         if _poisonous(before) or _poisonous(value):
             return
         old, new = _kind(before), _kind(value)
-        if old == new:
+        if old == new or (loop.word == "repeat" and is_list(before) and isinstance(value, tuple)):
             return
         loop.following[st.name] = POISON
         raise fail(

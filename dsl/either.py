@@ -12,6 +12,7 @@ from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.dims import Dim, symbol
 from ogive.dsl.graph import Edge, Node
 from ogive.dsl.names import Entry, Names
+from ogive.dsl.ops.merge import Concat
 from ogive.dsl.ops.record import Family, Primitive
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, Role, Segment, Tensor
@@ -26,7 +27,7 @@ class Either(Primitive):
     """What one side of an `if` or the other gave: the first input where `when` holds, else the second.
 
     `sizes` are the sizes that differ: (symbol, on the first side, on the second). No graph that is handed out has one
-    (`cases.py` decides them).
+    (`assemble.py` decides them).
     """
 
     op: ClassVar[str] = "if"
@@ -243,6 +244,7 @@ class Eithers(Carried):
         """The node that stands for `a` where `when` holds, for `b` elsewhere."""
         if a.type.roles != b.type.roles or a.type.dtype != b.type.dtype:
             raise self._unlike(when, f"`{a.type}`", f"`{b.type}`", what, span, frame)
+        a, b = self._over_the_batch(a, b, span, frame), self._over_the_batch(b, a, span, frame)
         sizes: list[tuple[str, Dim, Dim]] = []
         axes = tuple(self._wider_axis(x, y, sizes, frame) for x, y in zip(a.type.axes, b.type.axes, strict=True))
         made = Tensor(axes, a.type.dtype)
@@ -251,6 +253,17 @@ class Eithers(Carried):
         self.work.add_node(
             Node(node_id, "if", "", record, (a.edge, b.edge), (made,), frame.region, span, path=frame.body.trail)
         )
+        return Out(Edge(node_id), made)
+
+    def _over_the_batch(self, one: Out, other: Out, span: Span, frame: Frame) -> Out:
+        """A batch of one, laid out over that of the other side: a `concat` of one."""
+        mine, wanted = one.type.axis(Role.BATCH), other.type.axis(Role.BATCH)
+        if mine is None or wanted is None or mine.size != 1 or wanted.size == 1:
+            return one
+        made = Tensor((wanted, *one.type.axes[1:]), one.type.dtype)
+        node_id = self.work.new_id(frame.keys.under("concat"))
+        node = Node(node_id, "concat", "", Concat(), (one.edge,), (made,), frame.region, span, path=frame.body.trail)
+        self.work.add_node(node)
         return Out(Edge(node_id), made)
 
     def _wider_axis(self, a: Axis, b: Axis, sizes: list[tuple[str, Dim, Dim]], frame: Frame) -> Axis:
@@ -269,7 +282,7 @@ class Eithers(Carried):
 
     def _unlike(self, when: When, a: str, b: str, what: str, span: Span, frame: Frame) -> ArchError:
         return fail(
-            "A144", f"{what} is {a} {_says(when)}, and {b} otherwise", span, notes=self.trail(frame),
+            "A144", f"{what} is {a} {_says(when.said(self.work.when))}, and {b} otherwise", span, notes=self.trail(frame),
             help="both sides are built and meet here: same axes in the same order, only sizes may differ",
         )
 

@@ -45,6 +45,10 @@ class Operators(ABC):
         """The value of an expression where data is meant (`apply.py`)."""
 
     @abstractmethod
+    def as_data(self, value: Any, frame: Frame, span: Span) -> Any:
+        """A source op run, and those in a list of nothing else (`apply.py`)."""
+
+    @abstractmethod
     def primitive(
         self, op: str, inputs: list[Any], settings: tuple[Setting, ...], frame: Frame, span: Span
     ) -> Bundle | Poison:

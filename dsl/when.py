@@ -53,6 +53,12 @@ class When:
         """This condition where `known` holds: ALWAYS or NEVER when that decides it."""
         return ALWAYS if known.implies(self) else NEVER if (known & self).never else self
 
+    def said(self, known: When) -> When:
+        """This condition with what `known` decides left out of its words."""
+        told = {name: True for name in self.flags if known.implies(flag(name))}
+        told |= {name: False for name in self.flags if known.implies(~flag(name))}
+        return _made(self.flags, lambda case: self.holds({**case, **told})) if told else self
+
     def _with(self, other: When, join: Any) -> When:
         if self.flags == other.flags:  # the usual case, and quick
             names = self.flags

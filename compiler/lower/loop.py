@@ -39,7 +39,7 @@ class Loop(nn.Module):
         emitted: list[tuple[Tensor, ...]] = []
         for t in range(sequences[0].shape[self.axes[0]]):
             items = [x.select(axis, t) for x, axis in zip(sequences, self.axes, strict=True)]
-            made = self.body(*items, *states, *rest)
+            made = self.body.forward(*items, *states, *rest)  # not called: the network's hooks are its own as well
             states = made[: self.states]
             emitted.append(made[self.states :])
         return (*states, *(torch.stack(parts, 1) for parts in zip(*emitted, strict=True)))

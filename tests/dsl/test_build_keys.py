@@ -240,7 +240,7 @@ def test_reading_iterations() -> None:
     assert flow(body + "b[0] + b")[-2] == "add = b.0.relu, b.2.relu -> add : B 8 H W"
     assert flow(body + "b[-2].y + b.y")[-2] == "add = b.1.y, b.2.y -> add : B 8 H W"
     wrong(body + "b[3] -> relu", code="A309", words="there are `b[0]` to `b[2]`")
-    wrong(body + "b[:] -> concat", code="A901", words="a list of tensors")
+    assert shapes(body + "b[:] -> concat") == ["B 24 H W"]
 
 
 def test_elements_of_a_list() -> None:
@@ -251,7 +251,7 @@ def test_elements_of_a_list() -> None:
     assert flow(body)[-2] == "add = p.0, p.1 -> add : B 8 H W"
     wrong("p = relu\np[0] = relu", code="A103", words="is no list of elements")
     wrong("p[0] = relu\np[0] = relu", code="A103", words="`p[0]` stands here already")
-    wrong("p[0] = relu\nx -> relu\np -> relu", code="A901", words="a list of tensors")
+    wrong("p[0] = relu\nx -> relu\np -> relu", code="A207", words="all as a list, `p[:]`")
 
 
 def test_schedules() -> None:

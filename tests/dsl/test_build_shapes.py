@@ -243,7 +243,7 @@ def test_numbers(expr: str, value: int) -> None:
     ("1 < relu", "A309", "orders numbers"), ("-relu", "A309", "is an op"), ("min(a=3)", "A301", "takes no setting"),
     ("1 and 2", "A309", "a condition is True or False"), ("1 | 2", "A309", "joins attention patterns"),
     ("x % 2", "A309", "no arithmetic on tensors"), ('x + "a"', "A309", "joins a tensor and a number"),
-    ("True + 1", "A309", "takes numbers; here is `True`"), ("[1, x]", "A901", "a list of tensors"),
+    ("True + 1", "A309", "takes numbers; here is `True`"), ("[1, x]", "A140", "a list holds tensors or other values"),
 ])
 def test_numbers_that_are_none(expr: str, code: str, words: str) -> None:
     wrong(f"k = {expr}", code=code, words=words)
