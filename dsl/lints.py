@@ -6,7 +6,9 @@ A warning has a code of A6, a place and help, like every mistake, and refuses no
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from ogive.dsl import syntax as s
@@ -49,9 +51,10 @@ def _imports(unit: Unit) -> Iterator[Diagnostic]:
 def _parameters(definition: s.Network | s.Block) -> Iterator[Diagnostic]:
     body = tuple(x for x in definition.body if not isinstance(x, s.Presets | s.Expect))
     used = {name for name, _ in names_read(body)}
-    for param in definition.params:
-        others = {name for p in definition.params if p is not param for name, _ in names_read(p.default)}
-        if param.name not in used | others:
+    defaults = [{name for name, _ in names_read(p.default)} for p in definition.params]
+    reading = Counter(name for names in defaults for name in names)
+    for param, own in zip(definition.params, defaults, strict=True):
+        if param.name not in used and reading[param.name] == (param.name in own):
             yield _warning("A602", f"`{definition.name}` has a parameter `{param.name}`, and nothing in it reads it",
                            param.span, "take it out, or use it where it was meant: setting it changes nothing")
 
@@ -97,21 +100,24 @@ def _flows(definition: s.Network | s.Block) -> Iterator[Diagnostic]:
     In `q = linear(C)`, `k = linear(C)`, `q, k -> ...` the line `k` reads `q`, where `x -> linear(C)` was meant. A skip
     by name (`y = relu`, `conv(...)`, `_ + y`) joins two other lines, and a `return` in the middle of a chain is a tap.
     """
-    joins = [
-        (line, dict(names_read(line.sources if line.sources else line.flow)))
-        for line, _ in walk(definition) if isinstance(line, s.Line) and (line.sources or isinstance(line.flow, s.Binary))
-    ]
+    joins: dict[str, list[tuple[s.Line, dict[str, Span]]]] = defaultdict(list)
+    for line, _ in walk(definition):
+        if isinstance(line, s.Line) and (line.sources or isinstance(line.flow, s.Binary)):
+            read = dict(names_read(line.sources if line.sources else line.flow))
+            for name in read:
+                joins[name].append((line, read))
     for body in _suites(definition):
-        for above, line in zip(body, body[1:], strict=False):
+        for above, line in pairwise(body):
             if not isinstance(above, s.Line) or not isinstance(line, s.Line) or line.sources is not None:
                 continue
             first, second = _title(above), _title(line)
             if first is None or second is None or not _takes(above) or not _takes(line):
                 continue
-            for later, names in joins:
-                if later.span.start > line.span.start and first in names and second in names:
+            for later, names in joins[second]:
+                if later.span.start > line.span.start and first in names:
                     yield _warning(
-                        "A604", f"`{second}` reads `{first}`, the line above it, and another line reads both", line.span,
+                        "A604", f"`{second}` reads `{first}`, the line above it, and another line reads both",
+                        line.span,
                         f"`{first} -> ...` in front of it if that is meant; else its source, as in `x -> ...`",
                         [Label(names[first], f"`{first}` and `{second}` are read here")],
                     )
