@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from ogive.dsl import syntax as s
@@ -155,9 +156,9 @@ def reference_typo(text: Text, rng: random.Random) -> Iterator[Edit]:
     ops = {id(n) for n in _op_names(text)}
     for name, around in text.of(s.Name):
         if any(isinstance(a, s.Line | s.Return | s.Assert | s.Repeat | s.If) for a in around) and id(name) not in ops:
-            if not any(isinstance(a, s.Label | s.Index) for a in around) and text.source.text[
-                name.span.start : name.span.end
-            ] == name.name and not _is_title(name, around):
+            if any(isinstance(a, s.Label | s.Index) for a in around) or _is_title(name, around):
+                continue
+            if name.span.text == name.name:
                 yield from _typos(name.span.start, name.name, rng)
 
 
@@ -184,8 +185,8 @@ def pattern_typo(text: Text, rng: random.Random) -> Iterator[Edit]:
         if (isinstance(holder, s.Arg) and holder.name == "over") or (
             isinstance(holder, s.Param) and holder.type is not None and holder.type.names == ("pattern",)
         ):
-            if name.name not in {p.name for p, _ in text.of(s.Param)}:
-                yield from _typos(name.span.start, name.name, rng, 6)
+            params = {p.name for p, _ in text.of(s.Param)}
+            yield from _typos(name.span.start, name.name, rng, 0 if name.name in params else 6)
 
 
 def key_typo(text: Text, rng: random.Random) -> Iterator[Edit]:
@@ -249,7 +250,8 @@ def heads(text: Text, rng: random.Random) -> Iterator[Edit]:
     for value, around in text.of(s.Constant):
         if isinstance(value.value, int) and _of_heads(value, around):
             for number in (5, 7, 11, 13):
-                yield Edit(value.span.start, value.span.end, str(number), (f"= {number}", f"{number} heads", f"{value.value}"))
+                words = (f"= {number}", f"{number} heads", str(value.value))
+                yield Edit(value.span.start, value.span.end, str(number), words)
 
 
 def _of_heads(value: s.Constant, around: tuple[Any, ...]) -> bool:
@@ -311,8 +313,8 @@ def promise(text: Text, rng: random.Random) -> Iterator[Edit]:
             continue
         scope = next(a for a in around if isinstance(a, s.Network | s.Block))
         letters = sorted({d.name for d, a in text.of(s.NameDim, s.PinDim) if scope in a})
-        for dim, inside in walk(shape):
-            words = (shape.span.text, *(line_of.span.text for line_of in (dim,) if hasattr(dim, "span")))
+        for dim, _ in walk(shape):
+            words = (shape.span.text, dim.span.text)
             if isinstance(dim, s.NumberDim):
                 yield Edit(dim.span.start, dim.span.end, str(_other(dim.value, rng)), (f"{dim.value}", *words))
             elif isinstance(dim, s.NameDim) and isinstance(line, s.Line) and len(letters) > 1:
@@ -320,9 +322,8 @@ def promise(text: Text, rng: random.Random) -> Iterator[Edit]:
                 yield Edit(dim.span.start, dim.span.end, wrong, (f"{dim.name}", *words))
             elif isinstance(dim, s.OpDim) and isinstance(dim.right, s.NumberDim):
                 yield Edit(dim.right.span.start, dim.right.span.end, str(dim.right.value + 1), words)
-            del inside
         spans = [d.span for d in shape.dims]
-        for a, b in zip(spans, spans[1:], strict=False):
+        for a, b in pairwise(spans):
             yield Edit(a.start, b.end, f"{b.text} {a.text}", (shape.span.text, a.text, b.text))
             yield Edit(a.start, b.start, "", (a.text, f"{len(spans)} axes", f"has {len(spans)}"))
 
@@ -412,7 +413,8 @@ def dropped_row(text: Text, rng: random.Random) -> Iterator[Edit]:
         named = [row.span.line for expect, a in text.of(s.Expect) if a[-1] is around[-1] for row in expect.rows]
         for row in table.rows if len(table.rows) > 1 else ():
             start, stop = text.whole(row.span)
-            yield Edit(start, stop, "", (f"`{row.name}`",), (around[-1].span.line, row.span.line, *(n - 1 for n in named)))
+            lines = (around[-1].span.line, row.span.line, *(n - 1 for n in named))
+            yield Edit(start, stop, "", (f"`{row.name}`",), lines)
 
 
 def _without(text: Text, st: Any) -> Edit:
@@ -443,7 +445,7 @@ def _declared(text: Text) -> Iterator[tuple[str, Span]]:
 def swapped_lines(text: Text, rng: random.Random) -> Iterator[Edit]:
     """Two lines stand the other way round."""
     for body in text.suites():
-        for a, b in zip(body, body[1:], strict=False):
+        for a, b in pairwise(body):
             if text.simple(a) and text.simple(b):
                 (start, middle), (second, stop) = text.whole(a.span), text.whole(b.span)
                 gap = text.source.text[middle:second]
@@ -457,7 +459,7 @@ INDENT = ("indent", "column", "body", "level", "further in", "above", "below")
 
 
 def indent(text: Text, rng: random.Random) -> Iterator[Edit]:
-    """One line stands a few blanks further in or out. Right is it, or the line above or below: it disagrees with those."""
+    """One line stands a few blanks further in or out. Right is it, or a line beside it: it disagrees with those."""
     for body in text.suites():
         for st in body:
             start = text.whole(st.span)[0]

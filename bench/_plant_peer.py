@@ -14,6 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from _plant import Fault, plant, typo
@@ -78,7 +79,7 @@ def _graph(shape: list[Any], nodes: dict[str, tuple[str, dict[str, Any]]], edges
 
 
 def _chain(*names: str) -> list[str]:
-    return [f"{a} {b}" for a, b in zip(names, names[1:], strict=False)]
+    return [f"{a} {b}" for a, b in pairwise(names)]
 
 
 def _conv(inside: int, out: int, stride: int) -> tuple[str, dict[str, Any]]:
@@ -226,7 +227,8 @@ def _ours(fault: Fault, text: str) -> Counter[str]:
         new, said = None, list(error.diagnostics)
     if said:
         lines = {x.line for d in said for x in (d.span, *(label.span for label in d.labels)) if x is not None}
-        words = " ".join(" ".join((d.title, d.label, *(x.text for x in d.labels), *d.notes, d.help or "")) for d in said)
+        labels = " ".join(x.text for d in said for x in d.labels)
+        words = " ".join(w for d in said for w in (d.title, d.label, labels, *d.notes, d.help or ""))
         found["caught"] += 1
         found["place"] += bool(lines & fault.lines)
         found["help"] += any(word in words for word in fault.words)

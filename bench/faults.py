@@ -11,7 +11,8 @@ The file, and every file that imports it, is then checked as `ogive check` does,
 - *line*: of those two, how many are pointed at: by the carets of a mistake, or by a second place that it labels as the
   cause. Right is the changed line; for a dropped line, those beside the gap, those that read its name, and the
   parameters and imports that only it read; for swapped
-  lines, either; for one that is indented, it and those beside it; for a misspelt parameter, its header and its uses. *first*: by the carets of the first mistake alone.
+  lines, either; for one that is indented, it and those beside it; for a misspelt parameter, its header and its uses.
+  *first*: by the carets of the first mistake alone.
 - *help*: the words of what was there before (the right spelling, the old number, the lost name or sign) stand in what
   is said; for lines and indentation, what is lost or wrong is named. _plant.py has the words with each kind.
 - *harmless*: nothing is said, and every network is proved equal to before: keys, shapes, ops, settings, wiring.
@@ -74,7 +75,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=60, help="faults of one kind in one file")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--gate", action="store_true",
-                        help=f"exit 1 where one leaks, or below {LEAST_LINE:.0%} right lines, {LEAST_HELP:.0%} right helps")
+                        help=f"exit 1 where one leaks, or below {LEAST_LINE:.0%} right line, {LEAST_HELP:.0%} help")
     parser.add_argument("--show", metavar="KIND", help="print what is said of each fault of a kind (`all`)")
     parser.add_argument("--poor", action="store_true", help="print the faults that leak, or miss their line or help")
     parser.add_argument("--peer", action="store_true", help="the same for mlnode, where it is installed")
@@ -139,7 +140,8 @@ def judge(fault: Fault) -> Finding:
     digest_only = all(d.code == "A404" and "digest" in d.title for d in fresh) and not equal(old, new)
     return Finding(
         fault, "digest" if digest_only else "caught", any(map(any, right)), bool(right[0]) and right[0][0],
-        any(word in line for d in fresh for line in said_of(d) for word in fault.words), digest_only and kept(old, new), words,
+        any(word in line for d in fresh for line in said_of(d) for word in fault.words),
+        digest_only and kept(old, new), words,
     )
 
 
@@ -178,7 +180,7 @@ def outside(built: Built) -> tuple[object, ...]:
     graph = built.graph
     weights = {key: (p.weight.shape, p.tied) for key, p in graph.parameters.items()}
     outputs = [(name, str(graph.tensor(edge))) for name, edge in graph.outputs]
-    return weights, outputs, graph.macs({name: 64 for name in graph.free}), graph.macs({name: 96 for name in graph.free})
+    return weights, outputs, *(graph.macs(dict.fromkeys(graph.free, size)) for size in (64, 96))
 
 
 # ------------------------------------------------------------------------------------------------ files

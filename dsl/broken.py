@@ -91,7 +91,9 @@ def _changed(
     more = f", and {len(said) - ROWS} more rows" if len(said) > ROWS else ""
     table = "; ".join(said[:ROWS]) + more if len(changed) > 1 else said[0].partition(": ")[2]
     where = " or ".join(dict.fromkeys(f"line {r.span.line}: {r.words}" for r in found))
-    hint = f"{where}; if another network is meant, the table would say {table}" if found else f"the table would say {table}"
+    hint = f"the table would say {table}"
+    if found:
+        hint = f"{where}; if another network is meant, {hint}"
     return Diagnostic("A404", _title(first), first.span, labels=labels, notes=tuple(notes), help=hint)
 
 

@@ -137,6 +137,7 @@ def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
         if isinstance(axis.size, Poly):
             found.update(dict.fromkeys(symbols(axis.size), value))
         elif axis.size != value:
-            raise fail("A402", f"`{column.name}` has {axis.size} at its {axis.role.value} axis, and is pinned to {value}",
+            where = f"`{column.name}` has {axis.size} at its {axis.role.value} axis"
+            raise fail("A402", f"{where}, and is pinned to {value}",
                        cell.span, help="leave the column away, or pin what is free")
     return found

@@ -18,7 +18,7 @@ from ogive.dsl.ops.record import Reference, show_setting
 __all__ = ["PARTS", "digest", "same"]
 
 PARTS = (("weights", 4), ("ops", 4), ("wiring", 8))
-"""The parts of a digest in order, with their letters: keys and shapes; ops with settings; all of it with who reads what.
+"""The parts of a digest in order, with their letters: keys and shapes; ops with settings; both, and who reads what.
 A change of the weights changes the third part too, so the first part that differs says what is different."""
 
 

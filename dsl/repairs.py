@@ -1,9 +1,9 @@
 """Which one change of the text would make the figures hold: where a figure is wrong, and the mistake is elsewhere.
 
-The figures of an `expect` table say that something is wrong, not where. So small changes are tried, one at a time: another
-number, a setting more or less, a line more or less, two lines the other way round, another source. A change that makes
-every figure of the network hold is where to look. What is tried is bounded by the nodes that are built for it, never by
-time: the same file gets the same words on every machine.
+The figures of an `expect` table say that something is wrong, not where. So small changes are tried, one at a time:
+another number, a setting more or less, a line more or less, two lines the other way round, another source. The change
+that makes every figure of the table hold is where to look. What is tried is bounded by the nodes that are built for
+it, never by time: the same file gets the same words on every machine.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _tried(search: _Search) -> Iterator[Repair]:
 def _numbers(search: _Search, definition: s.Definition) -> Iterator[Repair]:
     """Another number in one place. One build with twice the number tells whether it can be the cause, and where the
     parameters are wrong, one more tells which number it should be."""
-    row, now = search.rows[0], search.graph and search.graph.parameter_count
+    row = search.rows[0]
+    now = None if search.graph is None else search.graph.parameter_count
     others = dict.fromkeys(v.value for v in numbers(definition) if isinstance(v.value, int))
     for value in numbers(definition):
         here = value.value

@@ -34,9 +34,9 @@ class Variation:
 def numbers(definition: s.Definition) -> Iterator[s.Constant]:
     """The whole numbers that stand in a definition, its `expect` tables left out."""
     for value, around in walk(definition):
-        if isinstance(value, s.Constant) and type(value.value) is int:
-            if not any(isinstance(a, s.Expect | s.Shape) for a in around):
-                yield value
+        inside = any(isinstance(a, s.Expect | s.Shape) for a in around)
+        if isinstance(value, s.Constant) and type(value.value) is int and not inside:
+            yield value
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -57,7 +57,8 @@ def settings_varied(definition: s.Definition, unit: Unit) -> Iterator[Variation]
             for size in _sizes(unit):
                 if size != call.values:
                     new = replace(call, values=size)
-                    yield Variation(exchanged(definition, call, new), call.span, f"with `{'x'.join(map(str, size))}` here")
+                    words = f"with `{'x'.join(map(str, size))}` here"
+                    yield Variation(exchanged(definition, call, new), call.span, words)
 
 
 def settings_guessed(definition: s.Definition, unit: Unit) -> Iterator[Variation]:
@@ -94,7 +95,8 @@ def _ops_varied(definition: s.Definition, name: s.Name) -> Iterator[Variation]:
     if record is not None and record.family in ("activation", "norm", "pool"):
         for other, found in RECORDS.items():
             if found.family == record.family and other != name.name:
-                yield Variation(exchanged(definition, name, replace(name, name=other)), name.span, f"with `{other}` here")
+                new = replace(name, name=other)
+                yield Variation(exchanged(definition, name, new), name.span, f"with `{other}` here")
 
 
 def _call_varied(definition: s.Definition, call: s.Call, said: dict[str, s.Arg]) -> Iterator[Variation]:
@@ -197,11 +199,11 @@ def lines_varied(definition: s.Definition, unit: Unit) -> Iterator[Variation]:
             for text, line in bare.items():
                 if isinstance(st, s.Line | s.Repeat | s.If):
                     more = (*body[: i + 1], line, *body[i + 1 :])
-                    yield Variation(exchanged(definition, body, more), _head(st), f"with a line `{text}` below this one")
+                    yield Variation(exchanged(definition, body, more), _head(st), f"with a line `{text}` below this")
                 first = next((k for k, x in enumerate(body) if isinstance(x, s.Line | s.Repeat | s.If)), None)
                 if i == first:
                     more = (*body[:i], line, *body[i:])
-                    yield Variation(exchanged(definition, body, more), _head(st), f"with a line `{text}` above this one")
+                    yield Variation(exchanged(definition, body, more), _head(st), f"with a line `{text}` above this")
 
 
 def _moved(definition: s.Definition, suites: list[Suite]) -> Iterator[Variation]:
@@ -222,17 +224,15 @@ def _moved(definition: s.Definition, suites: list[Suite]) -> Iterator[Variation]
 
 
 def _sources(definition: s.Definition) -> Iterator[Variation]:
-    for line, around in walk(definition):
-        scope = definition
-        names = [n.name for label, a in walk(scope) if isinstance(label, s.Label)
-                 for n in label.names if isinstance(n, s.Name)]
-        names += [p.name for p, _ in walk(scope) if isinstance(p, s.Port)]
-        del around
+    names = [p.name for p, _ in walk(definition) if isinstance(p, s.Port)]
+    names += [n.name for label, _ in walk(definition) if isinstance(label, s.Label)
+              for n in label.names if isinstance(n, s.Name)]
+    for line, _ in walk(definition):
         if not isinstance(line, s.Line):
             continue
         places = list(line.sources or ())
         if isinstance(line.flow, s.Binary):
-            places += [x for x in (line.flow.left, line.flow.right)]
+            places += [line.flow.left, line.flow.right]
         for place in places:
             for name in dict.fromkeys(names):
                 if isinstance(place, s.Name) and place.name != name:
@@ -245,8 +245,8 @@ def _sources(definition: s.Definition) -> Iterator[Variation]:
 
 
 def _bare_lines(unit: Unit) -> dict[str, s.Line]:
-    """The usual activations; the lines of a file that are an op without a name, and those with one, under its neighbours in a count: beside
-    `norm2 = layernorm` may have stood `norm1 = layernorm`."""
+    """The usual activations; the lines of a file that are an op without a name; and those with one, under the names
+    beside it in a count: beside `norm2 = layernorm` may have stood `norm1 = layernorm`."""
     found: dict[str, s.Line] = {}
     for word in ("relu", "gelu", "silu"):
         source = Source("", word)

@@ -36,7 +36,7 @@ def graph(text: str) -> Graph:
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("one  = Part(width)\n        two  = stem -> Part(width)", "two  = Part(width)\n        one  = stem -> Part(width)"),
+    ("global_pool\n        head = linear(10)", "pooled = global_pool\n        head = pooled -> linear(10)"),
     ("relu", "y = relu"),
     ("width=16", "width=8 + 8"),
     ("stem = Part(width)", "stem = Part(width) : B width . ."),
@@ -77,7 +77,7 @@ def test_a_digest_holds_in_a_table() -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "line", "words"), [
-    ("        relu\n", "", 6 - 1, "with a line `relu` below this one"),
+    ("        relu\n", "", 6 - 1, "with a line `relu` below this"),
     ("norm = batchnorm\n        relu", "relu\n        norm = batchnorm", 6, "with this line above the one before it"),
     ("two  = stem ->", "two  = one ->", 15, "with `stem` here"),
     ("width=16", "width=18", 8, "with `16` here"),
