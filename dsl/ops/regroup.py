@@ -31,8 +31,8 @@ class Rearrange(Primitive):
     """Regroups axes as in einops: the input's annotation and this line's are the two sides of the pattern.
 
     Every name of the left stands on the right once; `1` may come and go, and what stands twice keeps its order. Roles
-    go by the number of axes, as those of an input; of two axes the second is the positions where it was before or is
-    called N, and of four, positions that stay make `B heads N d`. A group of two in the positions' place is a grid.
+    go by the number of axes, as those of an input; of two axes the second is the positions where it was that or is
+    called N; positions that stay the third of four make `B heads N d`. A group of two in their place is a grid.
 
     Shapes: `B (a 4) h w` -> `B (h w a) 4`, `B N (heads d)` -> `B heads N d`, and any other.
     """
@@ -66,12 +66,11 @@ class Rearrange(Primitive):
         if rank == 2 and len(self.right[1]) == 1 and self.right[1][0][0] == "N":
             return (Role.BATCH, Role.POSITION)
         positions = [atoms for atoms, role in zip(self.left, x.roles, strict=True) if role is Role.POSITION and atoms]
-        kept = [k for k, atoms in enumerate(self.right) if k and atoms in positions]
-        if not kept or rank == 3:
-            return LAYOUTS.get(rank, (Role.BATCH, *[Role.OTHER] * (rank - 2), Role.CHANNEL))
-        others = [Role.HEAD, *[Role.OTHER] * rank]
-        roles = [Role.POSITION if k in kept else others.pop(0) if k else Role.BATCH for k in range(rank - 1)]
-        return (*roles, Role.POSITION if rank - 1 in kept else Role.CHANNEL)
+        if rank == 2 and self.right[1] in positions:
+            return (Role.BATCH, Role.POSITION)
+        if rank == 4 and self.right[2] in positions:
+            return (Role.BATCH, Role.HEAD, Role.POSITION, Role.CHANNEL)
+        return LAYOUTS.get(rank, (Role.BATCH, *[Role.OTHER] * (rank - 2), Role.CHANNEL))
 
     @property
     def pattern(self) -> str:
