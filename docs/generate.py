@@ -25,7 +25,7 @@ from ogive.dsl.dims import Poly
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.merge import Arithmetic
 from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
-from ogive.dsl.patterns import Causal, Dense
+from ogive.dsl.patterns import Mechanism, Pattern
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests"))  # for error_cases
@@ -33,6 +33,7 @@ sys.path.append(str(ROOT / "tests"))  # for error_cases
 IMAGE = "x: B 64 56 56"
 TOKENS = "x: B N 64"
 VECTOR = "x: B 64"
+FIELD = "x: B (h=14 w=14) 64"
 GRID = "tokens = patchify(64, 16)"
 
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
@@ -96,6 +97,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "min": (TOKENS, "min(x, 1)"),
     "max": (TOKENS, "max(0, x)"),
     "attend": (TOKENS, "qkv = linear(192)", "split(3)", "attend(4, over=causal)"),
+    "relative_bias": (FIELD, "table = relative_bias(4, 7)", "x -> attend(4, over=window(7), bias=table)"),
+    "alibi": (TOKENS, "slopes = alibi(4)", "x -> attend(4, over=causal, bias=slopes)"),
+    "t5_bias": (TOKENS, "near = t5_bias(4)", "x -> attend(4, bias=near)"),
+    "decomposed_relative": (FIELD, "rows = learned(27, 16)", "cols = learned(27, 16)",
+                            "near = x, rows, cols -> decomposed_relative(4)", "x -> attend(4, bias=near)"),
+    "head_mix": (TOKENS, "mix = head_mix(4)", "x -> attend(4, before_softmax=mix)"),
+    "rope": (TOKENS, "q, k = x, x -> rope(4)", "q, k, x -> attend(4)"),
     "max_pool": (IMAGE, "max_pool(3x3, stride=2, pad=1)"),
     "avg_pool": (IMAGE, "avg_pool(2x2)"),
     "global_pool": (IMAGE, "global_pool"),
@@ -229,7 +237,9 @@ def signature(record: type[Primitive]) -> str:
         if name in record.told:
             continue
         default = "" if field.is_required() else f" = {shown(field.default)}"
-        settings.append(f"{name}: {kind(field.annotation)}{default}")
+        words = kind(field.annotation)
+        words = words.replace("node", "tensor") if name in record.tensors else words
+        settings.append(f"{name}: {words}{default}")
     if record.spread:
         settings[0] = f"...{settings[0].partition(':')[0]}: int"
     if record.op in SIGNS:
@@ -268,7 +278,7 @@ def kind(annotation: Any) -> str:
         return " | ".join(dict.fromkeys(kinds))
     if origin is tuple:
         return f"[{kind(get_args(annotation)[0])}]"
-    if annotation in (Dense, Causal):
+    if annotation in (Pattern, Mechanism):
         return "pattern"
     names = {int: "int", float: "float", bool: "bool", str: "string", Size: "size", Reference: "node", Primitive: "op"}
     return names[annotation]
