@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph, Node, Region
+from ogive.dsl.ops.attention import Attend
 from ogive.dsl.types import sized
 
 __all__ = ["DEFAULTS", "Row", "figures", "macs", "sizes_of", "tree"]
@@ -39,12 +40,16 @@ class Row:
     kind: str = "node"
     look: Any = field(default=None, repr=False, compare=False)
     """What two iterations must share to be shown as one."""
+    density: float | None = None
+    """Of attention over a set: the share of all (query, key) pairs that are in it, where it is less than all."""
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "name": self.name, "path": self.path, "op": self.text, "shape": self.shape, "params": self.params,
             "macs": self.macs, "nodes": self.nodes, "times": self.times,
         }
+        if self.density is not None:
+            found["density"] = self.density
         if self.children:
             found["rows"] = [row.as_json() for row in self.children]
         return found
@@ -170,7 +175,14 @@ class _Tree:
         params, cost = self.params.get(node.id, 0), self.graph.cost(node, self.values)
         name = node.name or node.op
         look = (node.op, node.name, shape, params, cost)
-        return Row(name, node.key or node.id, text, shape, params, cost, 1, look=look)
+        return Row(name, node.key or node.id, text, shape, params, cost, 1, look=look, density=self._density(node))
+
+    def _density(self, node: Node) -> float | None:
+        """The share of the pairs that attention looks at; None for all of them, and for what has no pairs."""
+        if not isinstance(node.primitive, Attend):
+            return None
+        found = node.primitive.density(tuple(sized(self.graph.tensor(edge), self.values) for edge in node.inputs))
+        return found if found is not None and found < 1 else None
 
 
 def _folded(rows: list[Row]) -> tuple[Row, ...]:

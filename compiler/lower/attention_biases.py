@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ogive.compiler.lower.attention_masks import Cached
 
@@ -60,16 +60,22 @@ class OffsetBias(Cached):
         return found
 
 
-class Slopes(Cached):
-    """A slope for each head, on the device of `like`."""
+class Slopes(nn.Module):
+    """A slope for each head; they move and are cast with the network and are no part of the state_dict."""
+
+    value: Tensor
 
     def __init__(self, slopes: tuple[float, ...]) -> None:
         super().__init__()
         self.slopes = slopes
+        value = torch.tensor(slopes, dtype=torch.float64, device="cpu")
+        self.register_buffer("value", value, persistent=False)
 
-    def forward(self, like: Tensor) -> Tensor:
-        device = like.device
-        return self.kept((device,), lambda: torch.tensor(self.slopes, dtype=torch.float64, device=device))
+    def forward(self) -> Tensor:
+        return self.value
+
+    def extra_repr(self) -> str:
+        return f"{self.slopes}"
 
 
 class SlopeBias(Cached):

@@ -10,7 +10,7 @@ from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.register import lowers, settings
 from ogive.dsl.biases import Buckets, Products, offsets_of
 from ogive.dsl.biases import Slopes as SlopesOf
-from ogive.dsl.graph import Edge, Node
+from ogive.dsl.graph import Node
 from ogive.dsl.ops.attention import Attend
 from ogive.dsl.ops.bias import Alibi, DecomposedRelative, Rope
 from ogive.dsl.types import Axis
@@ -53,8 +53,7 @@ def t5_bias(emit: Emit, node: Node) -> Value:
 
 @lowers("alibi")
 def alibi(emit: Emit, node: Node) -> Value:
-    """The slopes, on the device of the network's first input."""
-    return emit.module(Slopes(settings(node, Alibi).slopes()), emit.values[Edge(emit.graph.inputs[0])])
+    return emit.module(Slopes(settings(node, Alibi).slopes()), shelved=True)
 
 
 @lowers("head_mix")

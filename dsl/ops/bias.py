@@ -108,7 +108,7 @@ class Alibi(Primitive):
 class T5Bias(Primitive):
     """A learned number per head for each bucket of distances along the sequence: near ones apart, far ones together.
 
-    Half of the buckets are for keys behind the query, unless `bidirectional=False`; of each half, the first half is for
+    Half of the buckets are for keys that follow the query, unless `bidirectional=False`. Of each half, one half is for
     one distance each, the rest grow to `reach` by logarithms, and the last holds everything beyond. The last query
     stands at the last key. Weight: weight [buckets, heads]. It takes no data and does not move the flow.
     (Raffel et al. 2020, arXiv:1910.10683.)

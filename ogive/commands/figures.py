@@ -63,6 +63,7 @@ def _line(row: Row, level: int, runs: int, totals: dict[str, Any]) -> list[str]:
     name = "  " * level + row.name + (f" x{row.times}" if row.times > 1 else "")
     share = f"{100 * row.macs * runs / totals['macs']:.1f} %" if row.macs and totals["macs"] else ""
     text = row.text if row.text != row.name else ""
+    text += "" if row.density is None else f"  {row.density:.1%} of pairs"
     return [name, text, row.shape, f"{row.params:,}" if row.params else "", human(row.macs) if row.macs else "", share]
 
 

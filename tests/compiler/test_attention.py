@@ -201,7 +201,8 @@ network N:
 )
 @pytest.mark.parametrize("over", ["dense", "sliding(3)", "per_head([sliding(5), dense])"])
 def test_masks_of_truth_values(shape: tuple[int, ...], port: str, over: str, score: str) -> None:
-    text = f'network N:\n    input x: B N 8, m: {port} of bool\n    x -> attend(4, over={over}, mask=m, score="{score}")\n'
+    line = f'x -> attend(4, over={over}, mask=m, score="{score}")'
+    text = f"network N:\n    input x: B N 8, m: {port} of bool\n    {line}\n"
     x, mask = random(2, 7, 8), random(*shape, seed=5) > 0.6
     mask[(0,) if len(shape) == 2 else (0, ..., 2, slice(None))] = False
     p = pattern_of(over)
@@ -250,7 +251,8 @@ network N:
     close(y, wanted)
     y.sum().backward()
     assert module.logit_scale.grad.abs().min() > 0
-    close(compiled('network N:\n    input x: B N 8\n    attend(2, score="cosine")\n')(x), reference(q, q, x, 2, scale=1))
+    plain = compiled('network N:\n    input x: B N 8\n    attend(2, score="cosine")\n')
+    close(plain(x), reference(q, q, x, 2, scale=1))
 
 
 def test_additive_scores() -> None:
@@ -277,7 +279,8 @@ def test_distance_of_one_channel_and_wide_values() -> None:
 @pytest.mark.parametrize("scale", [0.0, 1.0, -0.5])
 def test_scales(scale: float) -> None:
     x = random(2, 5, 8)
-    close(compiled(f"network N:\n    input x: B N 8\n    attend(2, scale={scale})\n")(x), reference(x, x, x, 2, scale=scale))
+    module = compiled(f"network N:\n    input x: B N 8\n    attend(2, scale={scale})\n")
+    close(module(x), reference(x, x, x, 2, scale=scale))
 
 
 def test_talking_heads() -> None:

@@ -14,7 +14,18 @@ from ogive.dsl.dims import evaluate, symbols
 from ogive.dsl.graph import Graph
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Reference, Size
-from ogive.dsl.patterns import Causal
+from ogive.dsl.patterns import Causal, Dense
+from ogive.dsl.patterns.mechanisms import (
+    Channels,
+    Kernel,
+    Latent,
+    Linformer,
+    Mixed,
+    Nystrom,
+    Performer,
+    Pooled,
+)
+from ogive.dsl.patterns.named import Axial, GlobalTokens, Self, Sliding, Window
 from ogive.dsl.types import Axis, Role, Segment, Tensor
 
 VALUES = {"B": 3, "C": 12, "H": 12, "W": 8, "N": 10, "M": 7}
@@ -164,6 +175,20 @@ CASES: list[Case] = [
     ("attend", (T,), {"heads": 3, "over": Causal(), "drop": 0.2}),
     ("attend", (tokens(B, M, 12), T, T), {"heads": 3, "over": Causal()}),
     ("attend", (tokens(B, M, 12), T, T), {"heads": 3, "over": Causal(), "drop": 0.2}),
+    ("attend", (T,), {"heads": 3, "over": Sliding(3) | GlobalTokens(2), "drop": 0.2}),
+    ("attend", (I, T, T), {"heads": 3, "score": "cosine"}), ("attend", (T,), {"heads": 3, "score": "additive"}),
+    ("attend", (G,), {"heads": 3, "over": Window(3, 1) | Self()}),
+    ("attend", (I3,), {"heads": 3, "over": Axial("time")}),
+    *[("attend", (T,), {"heads": 3, "over": over}) for over in (Kernel(), Performer(8), Nystrom(4), Pooled(2), Latent(2),
+                                                              Channels(), Mixed((Dense(), Kernel("relu"), Causal())))],
+    ("attend", (tokens(B, 9, 12),), {"heads": 3, "over": Linformer(2)}),
+    ("attend", (tokens(B, M, 12), tokens(B, N, 4), tokens(B, N, 4)), {"heads": 3}),
+    ("relative_bias", (), {"heads": 3, "size": Size((4,)), "prefix": 1}), ("t5_bias", (), {"heads": 3}),
+    ("head_mix", (), {"heads": 3}), ("alibi", (), {"heads": 3}),
+    ("decomposed_relative", (grid(4, 6, 12), *(rows((Role.POSITION, n), (Role.CHANNEL, 4)) for n in (7, 11))),
+     {"heads": 3}),
+    *[("rope", xs, {"heads": 3, "layout": way}) for xs in ((T,), (T, tokens(B, M, 12))) for way in ("half", "pairs")],
+    ("rope", (grid(H, W, 12, prefix=1),), {"heads": 3}),
     ("dropout", (T,), {"p": 0.3}), ("drop_path", (T,), {"p": 0.3}), ("drop_path", (I,), {"p": 0.3, "mode": "batch"}),
 ]
 

@@ -194,7 +194,7 @@ def test_mistakes_of_attend() -> None:
     made("attend", x, tokens(B, M, 384), tokens(B, N, 384), at=at, heads=3)
     assert at.guards == [(M, N)]
     with pytest.raises(ValidationError):
-        RECORDS["attend"](heads=3, score="cosine")
+        RECORDS["attend"](heads=3, score="likeness")
 
 
 # ------------------------------------------------------------------------------------------------ the same shape
