@@ -8,6 +8,7 @@ The new text is checked and must be the same network before anything is handed b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -207,5 +208,5 @@ def importers(unit: Unit, definition: str, files: Iterable[Path]) -> list[tuple[
                 folder = folder.parent
             target = folder.joinpath(*statement.module).with_suffix(".arch")
             if statement.dots and target == unit.path and any(n.name == definition for n in statement.names):
-                found.append((str(path), statement.span.line))
+                found.append((os.path.relpath(path), statement.span.line))
     return found

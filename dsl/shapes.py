@@ -10,6 +10,7 @@ In the end the file is built again: a promise that does not stand is taken back,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,7 @@ __all__ = ["Shaped", "shaped"]
 
 PROBES: Final = 48                 # builds of a file with another number in place of a parameter's
 PASSES: Final = 12                 # looks at a file, each with more letters
+RECENT: Final = 16                 # expressions of this line and those above it that sizes are said with
 ROUNDS: Final = 8                  # how often promises that do not stand are taken back
 LETTERS: Final = {Role.FRAME: "t", Role.ROW: "h", Role.COL: "w", Role.POSITION: "n"}
 QUIET: Final = frozenset({"learned"})
@@ -152,6 +154,7 @@ class _Notes:
         self.unit = unit
         self.lines: dict[Span, _Line] = {}
         self.fresh: dict[tuple[Span, tuple[int, int, int]], str] = {}
+        self.recent: deque[s.Expr] = deque(maxlen=RECENT)
         self.used = {node.name for node in inside(unit.file.definitions) if hasattr(node, "name")}
 
     def run(self, name: str, settings: Mapping[str, Any], answers: Mapping[Span, Dim]) -> None:
@@ -165,7 +168,8 @@ class _Notes:
         known = self.lines.get(line.span)
         sizes = _sizes(seen.tensor)
         if known is None:
-            own = [node for node in inside(line.flow) if isinstance(node, s.Binary | s.Item)]
+            self.recent += [node for node in inside(line.flow) if isinstance(node, s.Binary | s.Item)]
+            own = list(self.recent)
             slots = [
                 [[self._slot(size, role, seen, own, (i, j, k)) for k, (size, role) in enumerate(part)]
                  for j, part in enumerate(axis)]

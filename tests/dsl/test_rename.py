@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -174,4 +175,4 @@ def test_files_that_import_it_are_found(tmp_path):
     user.write_text("# here\nfrom ..a import Part\n", encoding="utf-8")
     (tmp_path / "c.arch").write_text("from std.timm import Mlp as Part\n", encoding="utf-8")
     unit = load_file(tmp_path / "a.arch")
-    assert importers(unit, "Part", sorted(tmp_path.rglob("*.arch"))) == [(str(user), 2)]
+    assert importers(unit, "Part", sorted(tmp_path.rglob("*.arch"))) == [(os.path.relpath(user), 2)]
