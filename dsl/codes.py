@@ -21,7 +21,6 @@ RANGES: Final[dict[str, str]] = {
     "A6": "warnings: what stands, and is probably not meant",
     "A7": "compiling and calling a module",
     "A8": "what was asked for: names, options, files, pictures",
-    "A9": "what comes later",
 }
 """The first two characters of a code, and what codes that start so are about."""
 
@@ -157,7 +156,6 @@ CODES: Final[dict[str, str]] = {
     "A815": "a drawing of too many boxes",
     "A816": "a name that is not there, or is not the only one",
     "A817": "a name that cannot be given",
-    "A901": "what the language has and this version does not",
 }
 
 

@@ -10,7 +10,6 @@ from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, fail, nearest, offer
 from ogive.dsl.dims import Poly
-from ogive.dsl.later import LATER_OPS, later
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call, is_number
 from ogive.dsl.operators import Operators, is_tensor
@@ -152,7 +151,7 @@ class Evaluator(Operators):
         found = self.op(expr, frame)
         if found is not None:
             return found
-        base = self.value(expr.base, frame)
+        base = self.there(self.value(expr.base, frame), expr.base.span)
         if isinstance(base, Poison):
             return POISON
         if isinstance(base, OpValue) and base.module is not None:
@@ -201,7 +200,7 @@ class Evaluator(Operators):
         return POISON if any(isinstance(x, Poison) for x in found) else tuple(found)
 
     def _item(self, expr: s.Item, frame: Frame) -> Any:
-        base = self.value(expr.base, frame)
+        base = self.there(self.value(expr.base, frame), expr.base.span)
         if isinstance(base, Poison):
             return POISON
         if self.is_table(base):
@@ -330,7 +329,7 @@ class Evaluator(Operators):
             if arg.name is not None:
                 raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.span, notes=self.trail(frame),
                            help=f"its arguments stand in order: `{name}(a, b)`")
-        args = [self.value(arg.value, frame) for arg in expr.args]
+        args = [self.there(self.value(arg.value, frame), arg.value.span) for arg in expr.args]
         if any(isinstance(x, Poison) for x in args):
             return POISON
         if any(is_tensor(x) for x in args):
@@ -449,8 +448,6 @@ class Evaluator(Operators):
             return OpValue(definition, (), expr.span)
         if expr.name in RECORDS:
             return OpValue(RECORDS[expr.name], (), expr.span)
-        if expr.name in LATER_OPS:
-            raise later(f"`{expr.name}`, {LATER_OPS[expr.name]}", expr.span)
         return None
 
     def unknown_op(self, expr: s.Expr, frame: Frame) -> ArchError:

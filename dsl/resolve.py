@@ -13,7 +13,6 @@ from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
 from ogive.dsl.evaluate import no_pass
-from ogive.dsl.later import LATER_OPS
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS
 from ogive.dsl.ops import RECORDS
@@ -128,7 +127,7 @@ class _Resolver:
         return name in self.names or (base != name and base in self.made)
 
     def _is_op(self, name: str) -> bool:
-        return name in RECORDS or name in self.units or name in LATER_OPS or self._known(name)
+        return name in RECORDS or name in self.units or self._known(name)
 
     def _use(self, expr: s.Expr | s.Slice | None, is_op: bool) -> None:
         match expr:

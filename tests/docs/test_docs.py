@@ -21,7 +21,6 @@ import ogive
 from ogive.compiler.picture.render import is_available
 from ogive.dsl import limits
 from ogive.dsl.codes import CODES
-from ogive.dsl.later import LATER_OPS
 from ogive.dsl.ops import RECORDS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -133,11 +132,6 @@ def test_every_limit_stands_in_the_reference() -> None:
     text = (ROOT / "docs" / "language.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) \|", text, re.MULTILINE))
     assert rows == {name: f"{getattr(limits, name):,}" for name in limits.__all__}
-
-
-def test_every_word_kept_for_later_stands_in_the_reference() -> None:
-    text = (ROOT / "docs" / "language.md").read_text("utf-8").partition("## Reserved for later")[2]
-    assert sorted(name for name in LATER_OPS if f"`{name}`" not in text) == []
 
 
 def test_every_code_of_an_error_stands_in_the_reference() -> None:
