@@ -132,7 +132,7 @@ class Settings(Ports):
                        notes=self.trail(frame))
         fields = value.target.model_fields
         if any(fields[x].is_required() for x in value.target.told):
-            raise fail("A302", f"`{value.name}` reads the annotations of its lines, and cannot be a setting", value.span,
+            raise fail("A302", f"`{value.name}` reads the annotations of lines, and cannot be a setting", value.span,
                        notes=self.trail(frame), help=f"a line of its own: `{value.name} : B (h w) C`")
         wanted, _ = self.sorted(value.target, value.settings, frame, value.span)
         return self.settings(value.target, wanted, value, frame, value.span)

@@ -18,7 +18,7 @@ __all__ = ["Arithmetic", "Concat", "Neg", "Split", "Stack", "broadcast", "places
 def places(x: Tensor, wide: Tensor) -> tuple[int, ...] | None:
     """For each axis of `x` the axis of `wide` with its role, in order; None when one is missing.
 
-    Axes of the same role (a table's plain axes) are matched from the last one on. A plain axis of size 1 stands for any.
+    Axes of the same role (a table's plain axes) are matched from the last one on; a plain axis of size 1 is any axis.
     """
     found: list[int] = []
     place = wide.rank
