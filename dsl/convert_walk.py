@@ -78,12 +78,14 @@ class Walk:
 
     def name(self, token: Token) -> str:
         if len(token) > limits.NAME_LENGTH:
-            raise fail("A505", f"a name has at most {limits.NAME_LENGTH} characters", self.span(token))
+            raise fail("A505", f"a name has at most {limits.NAME_LENGTH} characters", self.span(token),
+                       help="a shorter one; `as` gives a long key")
         return str(token)
 
     def text(self, token: Token) -> str:
         if len(token) > limits.STRING_LENGTH:
-            raise fail("A506", f"a string has at most {limits.STRING_LENGTH:,} characters", self.span(token))
+            raise fail("A506", f"a string has at most {limits.STRING_LENGTH:,} characters", self.span(token),
+                       help="a comment, `# ...`, holds what is longer")
         return str(token)[1:-1]
 
     def integer(self, token: Token) -> int:
@@ -92,4 +94,5 @@ class Walk:
 
     def digits(self, text: str, span: Span) -> None:
         if len(text) > limits.LITERAL_DIGITS:
-            raise fail("A507", f"a number has at most {limits.LITERAL_DIGITS} digits", span)
+            raise fail("A507", f"a number has at most {limits.LITERAL_DIGITS} digits", span,
+                       help="round it; `pi` is a name")

@@ -62,7 +62,8 @@ class Layout:
             if token.type in OPEN:
                 brackets.append(token)
                 if len(brackets) > limits.BRACKET_DEPTH:
-                    raise fail("A503", f"brackets stand more than {limits.BRACKET_DEPTH} deep", self._span(token))
+                    raise fail("A503", f"brackets stand more than {limits.BRACKET_DEPTH} deep", self._span(token),
+                               help="give a part of it a name, on a line of its own")
             elif token.type in CLOSE:
                 self._close(token, brackets)
             yield token

@@ -274,7 +274,9 @@ class _Loader:
         if key in self.units:
             return self.units[key]
         if len(self.units) + len(self.open) >= limits.IMPORT_FILES or len(self.open) >= limits.IMPORT_DEPTH:
-            raise fail("A508", f"more than {limits.IMPORT_FILES} files, or {limits.IMPORT_DEPTH} imports deep", span)
+            most = f"at most {limits.IMPORT_FILES} files along, {limits.IMPORT_DEPTH} imports deep"
+            raise fail("A508", f"a file brings {most}", span,
+                       help="import from the file that defines it, not from one that imports it")
         unit = self.unit(Source(shown, read_text(path, shown)), path)
         self.units[key] = unit
         return unit

@@ -84,7 +84,8 @@ class Runs(Parametrised):
             raise fail("A113", f"`{node.name}` uses itself: {path}", span, labels=[label],
                        help="a block cannot be its own part; `repeat` runs one several times")
         if len(frame.body.chain) > limits.CALL_DEPTH:
-            raise fail("A512", f"blocks stand more than {limits.CALL_DEPTH} deep here", span)
+            raise fail("A512", f"blocks stand more than {limits.CALL_DEPTH} deep here", span,
+                       help="a `repeat` runs a block several times, one behind the other")
         if self.work.calls > limits.CALLS:
             raise Runaway(fail("A512", f"more than {limits.CALLS:,} blocks run here", span))
 
