@@ -8,7 +8,7 @@ __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES",
     "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "KEY_LENGTH",
     "KEY_PARTS", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "NODE_STEPS", "REGION_DEPTH", "REREAD",
-    "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
+    "SEGMENTS", "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file, comments and all
@@ -31,6 +31,7 @@ CALL_DEPTH: Final = 32               # blocks inside blocks
 CALLS: Final = 5_000                 # block calls of one network
 REGION_DEPTH: Final = 48             # scopes, repeats and blocks inside each other
 NODES: Final = 10_000                # nodes of one network, after repeats are written out
+SEGMENTS: Final = 1_024               # segments of one axis of positions
 GUARDS: Final = 500                  # conditions on the input's sizes
 FLAGS: Final = 4                     # what calls decide: `training`, optional inputs; a graph for each way
 TRIES: Final = 200                   # numbers tried in place of one `?`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ogive.dsl import limits
 from ogive.dsl.dims import Dim
 from ogive.dsl.dims_text import show
 from ogive.dsl.ops.activation import axis_place
@@ -324,6 +325,9 @@ def _joined(xs: list[Tensor], place: int) -> tuple[Segment, ...]:
     found: list[Segment] = []
     for x in xs:
         found += x.axes[place].segments or (Segment(x.shape[place]),)
+        if len(found) > limits.SEGMENTS:
+            raise Mismatch(f"the positions would have more than {limits.SEGMENTS} segments", code="A509",
+                           help="`rearrange` or `transpose` sets segments aside")
     return tuple(found)
 
 

@@ -14,8 +14,8 @@ from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.load import load_file
 
 
-def rows(form: str, count: int) -> str:
-    return "\n".join(form.format(i=i, j=i + 1) for i in range(count))
+def rows(form: str, count: int, joint: str = "\n") -> str:
+    return joint.join(form.format(i=i, j=i + 1) for i in range(count))
 
 
 def nested(line: str, depth: int) -> str:
@@ -81,6 +81,8 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
     "CALLS": ("A512", calls),
     "REGION_DEPTH": ("A510", lambda n: network(nested("s:", n))),
     "NODES": ("A511", lambda n: network(f"repeat {n - 1}:\n    relu")),
+    "SEGMENTS": ("A509", lambda n: network(rows("t{i} = learned(1, 1, C)", n - 1) + "\n" + rows("t{i}", n - 1, ", ")
+                                           + ", x -> concat", "input x: B N C=8")),
     "GUARDS": ("A513", lambda n: network(rows("assert H > {j}", n) + "\nrelu")),
     "STEPS": ("A513", steps),
 }

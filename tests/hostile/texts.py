@@ -195,6 +195,7 @@ def _repeats() -> Iterator[tuple[str, str]]:
         f"block B{i}:\n    input x: B C H W\n    repeat 99:\n        B{i + 1}\n" for i in range(8)
     ) + "block B8:\n    input x: B C H W\n    relu\n")
     yield "repeat/widening", net("repeat 70 as i:\n    _, _ -> concat")
+    yield "repeat/doubling-segments", net("repeat 70:\n    _, _ -> concat", "input x: B N 8")
     yield "repeat/upsampling", net("upsample(2147483647)\nupsample(2147483647)", "input x: B 8 9 9")
     yield "repeat/presets", ("network N(w):\n    presets w:\n" + "".join(f"        p{i} {i + 1}\n" for i in range(1500))
                             + "    input x: B 8 H W\n    repeat 1000:\n        relu\n")
