@@ -175,7 +175,7 @@ class _Writer:
     # ------------------------------------------------------------------------------------ lines
     def _declared(self) -> Iterator[str]:
         """`shared` lines: one for each weighted op that runs more than once, and for each other key of one."""
-        first = {node.key: node for node in reversed(self.graph.nodes.values()) if node.key}
+        first = {node.key: node for node in reversed(list(self.graph.nodes.values())) if node.key}
         taken = set(self.shared.values())
         for key, name in self.shared.items():
             op = self._op(first[key], (self.root,))

@@ -1,7 +1,7 @@
 """A name exchanged for another, everywhere it means the same thing: the text keeps its layout and its comments.
 
-A text in canonical layout is in canonical layout afterwards; any other keeps every blank. A `digest` of `expect` follows
-the keys; every other figure must still hold.
+A text in canonical layout is in canonical layout afterwards; any other keeps every blank. A `digest` of `expect`
+follows the keys; every other figure must still hold.
 
 The new text is checked and must be the same network before anything is handed back.
 """

@@ -114,8 +114,8 @@ def _word(expr: s.Expr) -> Word | None:
             return Number(expr.value)
         case s.Name():
             return Known(expr.name)
-        case s.Item(base=s.Name(), index=s.Name()):
-            return Listed(expr.base.name, expr.index.name)
+        case s.Item(base=s.Name(name=items), index=s.Name(name=index)):
+            return Listed(items, index)
         case s.Binary(op="+" | "-" | "*" | "/" | "//" | "**"):
             sign: Any = "/" if expr.op == "//" else expr.op
             left, right = _word(expr.left), _word(expr.right)

@@ -136,18 +136,22 @@ class _Solver:
         return True
 
     # ------------------------------------------------------------------------------------ what fits
-    def _fits(self, answers: Mapping[Span, Dim]) -> bool:
-        made = self.once(answers)
-        return not made.work.mistakes
-
     def _refused(self, asked: list[Span], answers: Mapping[Span, Dim]) -> Attempt:
         """Every number that was tried and fits, in an error."""
         if len(asked) > 1:
             return self._said([self._several(span, i, len(asked)) for i, span in enumerate(asked)])
         span = asked[0]
         name = title_of(self.definition, span)
-        tried = self._candidates()
-        fit = [n for n in tried if self._fits({**answers, span: n})]
+        tried: list[int] = []
+        fit: list[int] = []
+        steps = 0
+        for number in self._candidates():
+            made = self.once({**answers, span: number})
+            tried.append(number)
+            fit += [] if made.work.mistakes else [number]
+            steps += made.work.steps
+            if steps > limits.STEPS:
+                break
         if not fit:
             return self._nothing(span, name, tried, answers)
         title = f"the shapes do not decide `{name}`"

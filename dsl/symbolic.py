@@ -45,15 +45,15 @@ class Symbolic(Bodies):
             self.held = outer
 
     def _converted(self, record: type[Primitive], name: str, setting: Setting, frame: Frame) -> Any:
-        value = self._settled(setting.value, frame)
+        value = self._simplest(setting.value, frame)
         if _has_unknown(value):
             self.held[name] = value
             setting = replace(setting, value=_without(value))
         return super()._converted(record, name, setting, frame)
 
-    def _settled(self, value: Any, frame: Frame) -> Any:
+    def _simplest(self, value: Any, frame: Frame) -> Any:
         if isinstance(value, tuple) and type(value) is tuple:
-            return tuple(self._settled(x, frame) for x in value)
+            return tuple(self._simplest(x, frame) for x in value)
         return frame.body.facts.simplify(value) if isinstance(value, Poly) else value
 
     def _given(
