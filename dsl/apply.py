@@ -112,12 +112,17 @@ class Applier(Annotations):
 
     def missing(self, value: Partial, span: Span) -> ArchError:
         """Data that not every call has."""
+        if value.clash is not None:
+            first = value.clash.diagnostics[0]
+            return fail(first.code, first.title, span, labels=[Label(value.span, "given here")], notes=first.notes,
+                        help=first.help)
         what = f"`{value.name}` is an input that a call may leave away" if value.optional else (
             f"`{value.name}` is there only when `{value.when}`"
         )
         if value.value is None:
             what = f"`{value.name}` is not given here"
-        return fail("A143", what, span, labels=[Label(value.span, "here")],
+        label = "may be left away" if value.optional else "given here"
+        return fail("A143", what, span, labels=[Label(value.span, label)],
                     help=f"inside `if {value.name if value.optional else value.when}:` it is there"
                     + (f"; `{value.name} or other` takes another tensor instead" if value.optional else ""))
 

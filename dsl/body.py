@@ -96,7 +96,7 @@ class Bodies(Asserts):
         outs: list[Result] = []
         labels: list[str] = []
         for result in st.results:
-            value = self.value(result.value, frame)
+            value = self.there(self.value(result.value, frame), result.value.span)
             if is_list(value):
                 outs.append(self.listed(value, result.value.span))
             elif isinstance(value, Bundle):

@@ -200,7 +200,7 @@ def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Fra
         given = Partial(value, flag(node_id), port.name, port.name_span, True) if port.optional else value
         frame.names.bind(port.name, given, port.name_span, "input")
         ids.append(node_id)
-        if len(ids) == 1:
+        if len(ids) == 1 and not port.optional:
             frame.flow = value
     return tuple(ids)
 

@@ -51,9 +51,9 @@ class Carried(Containers):
             if carry.name in names:
                 raise fail("A103", f"`{carry.name}` is carried twice", carry.span,
                            labels=[Label(names[carry.name], "first here")])
-            frame.names.refuse(carry.name, carry.span)
+            frame.names.refuse(carry.name, carry.span, "carried")
             names[carry.name] = carry.span
-            values[carry.name] = self.operand(carry.start, frame)
+            values[carry.name] = self.there(self.operand(carry.start, frame), carry.start.span)
         return Loop(word, names, values)
 
     def begin_iteration(self, loop: Loop, names: Names) -> None:
@@ -72,6 +72,7 @@ class Carried(Containers):
             raise fail("A141", "`next` stands outside a loop that carries values", st.span,
                        help=f"`repeat n with {st.name} = start:` around it")
         if st.name not in loop.names:
+            loop.changed |= set(loop.names)  # one of them is meant: one mistake
             raise fail("A141", f"this `{loop.word}` carries no `{st.name}`", st.span,
                        labels=[Label(span, "carried") for span in loop.names.values()],
                        help=offer(st.name, loop.names, "it carries") if loop.names
@@ -79,9 +80,9 @@ class Carried(Containers):
         if st.name in loop.following:
             raise fail("A141", f"`next {st.name}` stands twice", st.span,
                        labels=[Label(loop.places[st.name], "first here")], help="one value goes on to the next time")
-        value = self.operand(st.value, frame)
-        loop.following[st.name] = value
+        loop.following[st.name] = POISON
         loop.places[st.name] = st.span
+        loop.following[st.name] = value = self.there(self.operand(st.value, frame), st.value.span)
         self._alike(st, loop, value, frame)
 
     def _alike(self, st: s.Next, loop: Loop, value: Any, frame: Frame) -> None:

@@ -17,7 +17,7 @@ from ogive.dsl.ops.record import Family, Primitive
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, Role, Segment, Tensor
 from ogive.dsl.values import POISON, Bundle, Out, Poison, Result, Silent, describe, is_list
-from ogive.dsl.when import ALWAYS, Partial, When
+from ogive.dsl.when import ALWAYS, NEVER, Partial, When
 from ogive.dsl.work import Frame
 
 __all__ = ["Either", "Eithers"]
@@ -138,10 +138,11 @@ class Eithers(Carried):
             pairs = [(side.when, side.table[name].value) for side in have]
             try:
                 value = self.joined(pairs, f"`{name}`", entry.span, frame)
-            except ArchError as error:
-                self.work.mistakes.add(*error.diagnostics)
-                value = POISON
-            if len(have) < len(sides) and not isinstance(value, Poison):
+            except ArchError as error:  # wrong only where the name is read behind the sides
+                value = Partial(None, NEVER, name, entry.span, clash=error)
+            if isinstance(value, Partial) and value.clash is not None:
+                pass
+            elif len(have) < len(sides) and not isinstance(value, Poison):
                 when = have[0].when
                 for side in have[1:]:
                     when = when | side.when
@@ -183,10 +184,11 @@ class Eithers(Carried):
         """`x or y`: the optional input `x` when the call gives it, else `y`."""
         if isinstance(left, Poison):
             return POISON
-        if not isinstance(left, Partial):  # a call has it
+        if not isinstance(left, Partial):  # every call here has it
             if isinstance(expr.left, s.Name) and isinstance(self.bound(expr.left.name, frame), Partial):
                 return left
-            raise fail("A143", f"{describe(left)} is always there, so `or` never comes to the other", expr.left.span,
+            what = f"`{expr.left.span.text}` is always there, so `or` never comes to the other side"
+            raise fail("A143", what, expr.left.span,
                        notes=self.trail(frame), help="`x or y` is for an optional input: `input x?: B N`")
         for name in left.when.flags:
             self.work.ask(name, expr.left.span)
@@ -196,6 +198,10 @@ class Eithers(Carried):
             right = self.operand(expr.right, frame)
         finally:
             self.work.when = before
+        if isinstance(right, Partial) and right.value is not None and right.clash is None:  # `a or b or x`
+            made = self.joined([(left.when, left.value), (~left.when, right.value)], "this", expr.span, frame)
+            return Partial(made, left.when | right.when, expr.span.text, expr.span)
+        right = self.there(right, expr.right.span)
         if not _is_data(right) and not isinstance(right, Poison):
             raise fail("A143", f"`{left.name} or ...` takes a tensor; here is {describe(right)}", expr.right.span)
         if (before & left.when).never:
@@ -227,8 +233,13 @@ class Eithers(Carried):
                 return Bundle((self._either_result(when, a.first, b.first, what, span, frame),))
         elif is_list(a) and is_list(b) and len(a) == len(b):
             return tuple(self._either(when, x, y, what, span, frame) for x, y in zip(a, b, strict=True))
-        elif not _is_data(a) and not _is_data(b) and type(a) is type(b) and a == b:
-            return a
+        elif not _is_data(a) and not _is_data(b):
+            if type(a) is type(b) and a == b:
+                return a
+            here = when.said(self.work.when)
+            raise fail("A143", f"{what} is {describe(a)} {_says(here)}, and {describe(b)} otherwise: each call decides",
+                       span, notes=self.trail(frame),
+                       help="what is no tensor is known while building: use each value on its own side of the `if`")
         raise self._unlike(when, describe(a), describe(b), what, span, frame)
 
     def _either_result(self, when: When, a: Result, b: Result, what: str, span: Span, frame: Frame) -> Result:
@@ -238,7 +249,7 @@ class Eithers(Carried):
             return a if a.edge == b.edge else self.either(when, a, b, what, span, frame)
         if isinstance(a, Poison) or isinstance(b, Poison):
             return POISON
-        raise self._unlike(when, "a list", "a list of another length or a tensor", what, span, frame)
+        raise self._unlike(when, *(describe(x) for x in (a, b)), what, span, frame)
 
     def either(self, when: When, a: Out, b: Out, what: str, span: Span, frame: Frame) -> Out:
         """The node that stands for `a` where `when` holds, for `b` elsewhere."""
@@ -283,7 +294,8 @@ class Eithers(Carried):
     def _unlike(self, when: When, a: str, b: str, what: str, span: Span, frame: Frame) -> ArchError:
         return fail(
             "A144", f"{what} is {a} {_says(when.said(self.work.when))}, and {b} otherwise", span, notes=self.trail(frame),
-            help="both sides are built and meet here: same axes in the same order, only sizes may differ",
+            help="both sides are built and meet here: lists as long as each other" if a[:6] == b[:6] == "a list"
+            else "both sides are built and meet here: same axes in the same order, only sizes may differ",
         )
 
 

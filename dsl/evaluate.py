@@ -87,7 +87,8 @@ class Evaluator(Operators):
             tensors = [is_tensor(x) or is_list(x) for x in items]
         if any(tensors) and not all(tensors):
             other = tensors.index(False)
-            raise fail("A140", f"a list holds tensors or other values; here are both, {describe(items[other])} too",
+            self.there(items[other], expr.items[other].span)
+            raise fail("A140", f"a list holds tensors or other values; beside a tensor stands {describe(items[other])}",
                        expr.items[other].span, help="data and settings are kept apart: two lists")
         return bounded_list(items, expr.span)
 
@@ -188,7 +189,7 @@ class Evaluator(Operators):
         what = f" of `{base.title}`" if base.title else ""
         notes = [] if known else [f"`{base.title or expr.base.span.text}` is a tensor, and has no names inside"]
         raise fail("A110", f"nothing{what} is called `{expr.name}`", expr.name_span,
-                   notes=notes, help=offer(expr.name, known, "there are"))
+                   notes=notes, help=offer(expr.name, known, "there are") if known else None)
 
     def _of_each(self, items: tuple[Any, ...], expr: s.Attr, frame: Frame) -> Any:
         """`blocks[:].norm`: the list of what each item has under the name."""
@@ -401,6 +402,8 @@ class Evaluator(Operators):
             if not isinstance(known, str):
                 return Setting(arg.name, expr.name, expr.span, expr.span, arg.span)
         value = self.value(expr, frame)
+        if isinstance(value, Partial) and (value.clash is not None or is_number(value.value)):
+            raise self.missing(value, expr.span)
         origin = expr.span
         if isinstance(expr, s.Name):
             entry = frame.names.find(expr.name)

@@ -81,16 +81,16 @@ class Names:
         Raises:
             ArchError: A108 reserved, A103 the scope has it already.
         """
-        self.refuse(name, span)
+        self.refuse(name, span, kind)
         self.table[name] = Entry(value, span, kind, origin or span)
 
-    def refuse(self, name: str, span: Span) -> None:
-        """Refuse a name that cannot be given here."""
+    def refuse(self, name: str, span: Span, kind: Kind = "node") -> None:
+        """Refuse a name that cannot be given here. A later loop may carry what an earlier one has carried."""
         if name in RESERVED:
             raise fail("A108", f"`{name}` is a word of the language and cannot be a name", span,
                        help=f"a word that says more, or `{name}_`")
         known = self.table.get(name)
-        if known is not None and known.span != span:
+        if known is not None and known.span != span and (known.kind, kind) != ("carried", "carried"):
             raise fail(
                 "A103", f"`{name}` has a meaning here already", span, labels=[Label(known.span, _the(known.kind))],
                 help=f'another name; `as` keeps the key: `{name}_ = ... as "{name}"`' if known.kind == "parameter"

@@ -12,7 +12,7 @@ from ogive.dsl.dims import Poly
 from ogive.dsl.numbers import binary, is_number, negative
 from ogive.dsl.pattern_values import complemented, is_over, joined
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, Setting, describe, whole
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, Setting, describe, is_list, whole
 from ogive.dsl.when import ALWAYS, NEVER, TRAINING, Partial, When, flag
 from ogive.dsl.work import Frame, Work
 
@@ -45,6 +45,20 @@ class Operators(ABC):
         """The value of an expression where data is meant (`apply.py`)."""
 
     @abstractmethod
+    def missing(self, value: Partial, span: Span) -> ArchError:
+        """The refusal of data that not every call has (`apply.py`)."""
+
+    def there(self, value: Any, span: Span) -> Any:
+        """A value that every call has.
+
+        Raises:
+            ArchError: A143 an optional input, or a name given on one side of an `if`; A144 the sides do not meet.
+        """
+        if isinstance(value, Partial):
+            raise self.missing(value, span)
+        return value
+
+    @abstractmethod
     def as_data(self, value: Any, frame: Frame, span: Span) -> Any:
         """A source op run, and those in a list of nothing else (`apply.py`)."""
 
@@ -67,7 +81,7 @@ class Operators(ABC):
     def unary(self, expr: s.Unary, frame: Frame) -> Any:
         if expr.op == "not":
             return self.condition_value(self.test(expr, frame))
-        value = self.value(expr.value, frame)
+        value = self.there(self.value(expr.value, frame), expr.value.span)
         if isinstance(value, Poison):
             return POISON
         if expr.op == "~":
@@ -84,7 +98,8 @@ class Operators(ABC):
     def binary(self, expr: s.Binary, frame: Frame) -> Any:
         if expr.op in ("and", "or"):
             return self._logic(expr, frame)
-        left, right = self.operand(expr.left, frame), self.operand(expr.right, frame)
+        left = self.there(self.operand(expr.left, frame), expr.left.span)
+        right = self.there(self.operand(expr.right, frame), expr.right.span)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if is_number(left) and is_number(right) and expr.op not in ("|", "&"):
@@ -97,11 +112,26 @@ class Operators(ABC):
         if expr.op in ("|", "&"):
             raise fail("A309", f"`{expr.op}` joins attention patterns; here are {describe(left)} and {describe(right)}",
                        expr.span, help="conditions are joined with `and` and `or`")
+        lists = [x for x in (left, right) if is_list(x)]
+        if lists and not (expr.op == "+" and isinstance(left, tuple) and isinstance(right, tuple)):
+            raise self._of_a_list(expr, left, right, frame)
         if is_tensor(left) or is_tensor(right):
             return self._arithmetic(expr, left, right, frame)
         if expr.op == "+" and isinstance(left, tuple) and isinstance(right, tuple):
             self.work.step(expr.span, len(left) + len(right))
         return binary(expr.op, left, right, expr.span)
+
+    def _of_a_list(self, expr: s.Binary, left: Any, right: Any, frame: Frame) -> ArchError:
+        """Arithmetic on a list of tensors as if it were one."""
+        side, other = (expr.left, expr.right) if is_list(left) else (expr.right, expr.left)
+        value = left if is_list(left) else right
+        text = side.span.text
+        return fail(
+            "A140", f"`{expr.op}` takes one tensor on each side; here is {describe(value)}", side.span,
+            notes=self.trail(frame),
+            help=f"`[{other.span.text}]` is a list of one, and `+` joins lists" if expr.op == "+" and is_tensor(
+                right if value is left else left) else f"take one, `{text}[0]`, or join them first: `{text} -> concat`",
+        )
 
     def _arithmetic(self, expr: s.Binary, left: Any, right: Any, frame: Frame) -> Bundle | Poison:
         """A node for arithmetic on tensors."""
@@ -183,6 +213,8 @@ class Operators(ABC):
         entry = frame.names.find(expr.name)
         if entry is None or not isinstance(entry.value, Partial):
             return None
+        if entry.value.clash is not None:
+            raise self.missing(entry.value, expr.span)
         for name in entry.value.when.flags:
             self.work.ask(name, expr.span)
         return entry.value.when.given(self.work.when)
@@ -198,9 +230,13 @@ class Operators(ABC):
             return truth
         if truth.always or truth.never:
             return truth.always
-        raise fail("A143", f"`{expr.span.text}` is decided by each call, and is asked for while building", expr.span,
-                   notes=self.trail(frame),
-                   help=f"`if {expr.span.text}:` with lines of its own on each side; both sides are built")
+        raise self.not_yet(expr, frame)
+
+    def not_yet(self, expr: s.Expr, frame: Frame) -> ArchError:
+        """What each call decides, where it must be known now."""
+        return fail("A143", f"`{expr.span.text}` is decided by each call, and must be known while building", expr.span,
+                    notes=self.trail(frame),
+                    help=f"`if {expr.span.text}:` with lines of its own on each side; both sides are built")
 
     def decided(self, expr: s.Compare, frame: Frame) -> bool | Bundle | Poison:
         """A comparison that must come out now; of tensors, a tensor of truth values."""
@@ -216,7 +252,8 @@ class Operators(ABC):
 
     def comparison(self, expr: s.Compare, frame: Frame) -> bool | Condition | Bundle | Poison:
         """A comparison: True, False, a condition on free sizes that is neither yet, or a tensor."""
-        left, right = self.value(expr.left, frame), self.value(expr.right, frame)
+        left = self.there(self.value(expr.left, frame), expr.left.span)
+        right = self.there(self.value(expr.right, frame), expr.right.span)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if is_tensor(left) or is_tensor(right):

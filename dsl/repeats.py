@@ -12,6 +12,7 @@ from ogive.dsl.either import Eithers
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.ops.record import Size
 from ogive.dsl.values import POISON, Bundle, Poison, Silent, describe, whole
+from ogive.dsl.when import When
 from ogive.dsl.work import Frame
 
 __all__ = ["Repeats"]
@@ -24,6 +25,7 @@ class Repeats(Eithers):
         count, items = self._times(st, frame)
         index = st.index
         flow = self.start(st.sources, st, frame)
+        known = self.work.mistakes.count
         scope = index.scope if index else None
         base, outer = self._base(index, scope, frame)
         region = self.work.open_region(
@@ -34,7 +36,7 @@ class Repeats(Eithers):
         for i in range(count):
             flow = self._iteration(st, i, items, base, region, flow, done, loop, frame)
             loop.turn()
-        if count:
+        if count and self.work.mistakes.count == known:
             self.unchanged(loop, frame)
         if base is not None and scope is not None:
             self._bind(scope, outer, done, flow, frame)
@@ -49,6 +51,8 @@ class Repeats(Eithers):
             raise Silent
         if isinstance(value, tuple) and not isinstance(value, Size):
             return len(value), value
+        if isinstance(value, When):
+            raise self.not_yet(st.count, frame)
         count = whole(value)
         if count is None or count < 0:
             raise fail("A310", f"`repeat` takes a whole number or a list; here is {describe(value)}", st.count.span,

@@ -168,7 +168,7 @@ class Runs(Parametrised):
                 when = given.when if isinstance(given, Partial) else ALWAYS
                 bound = Partial(bound, when, port.name, port.name_span, True)
             frame.names.bind(port.name, bound, port.name_span, "input")
-            if frame.flow is None:
+            if frame.flow is None and not port.optional:
                 frame.flow = bundle
             if port.is_list:
                 self._fit_each(port, value, frame, span)

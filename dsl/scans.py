@@ -15,7 +15,8 @@ from ogive.dsl.ops.record import Mismatch, Primitive
 from ogive.dsl.repeats import Repeats
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, Role
-from ogive.dsl.values import POISON, Bundle, Out, Poison, Result, Silent, is_list
+from ogive.dsl.values import POISON, Bundle, Out, ParamValue, Poison, Result, Silent, describe, is_list
+from ogive.dsl.when import ALWAYS, When
 from ogive.dsl.work import Frame, Place
 
 __all__ = ["Scans"]
@@ -25,6 +26,8 @@ __all__ = ["Scans"]
 class Recurrence(Loop):
     """The loop of a `scan`: what it emits beside what it carries."""
 
+    when: When = ALWAYS
+    """The kinds of calls in which it runs."""
     emitted: s.Emit | None = None
     labels: tuple[str, ...] = ()
     outs: tuple[Out | Poison, ...] = ()
@@ -38,7 +41,8 @@ class Scans(Repeats):
         sequences = [self._sequence(name, expr, frame) for name, expr in st.over]
         positions = self._lengths(sequences, st, frame)
         carried = self.loop("scan", st.carries, frame)
-        loop = Recurrence("scan", carried.names, carried.values)
+        loop = Recurrence("scan", carried.names, carried.values, when=self.work.when)
+        named = [(c.name, out) for c in st.carries for out in self._start(c, loop.values[c.name])]
         region, keys = self._place_of(st, frame)
         inner = frame.inner(Names(frame.names), keys, region)
         inner.loop = loop
@@ -47,20 +51,20 @@ class Scans(Repeats):
         ]
         for (name, _), item in zip(st.over, items, strict=True):
             inner.names.bind(name, Bundle((item,), title=name), st.span, "node")
-        named = [(k, out) for k, value in loop.values.items() for out in self._tensors(value, st.span)]
         starts = [out for _, out in named]
         states = [self._state(name, x, sequences[0][1], st.span, inner) for name, x in named]
         self._hand_in(loop, list(states))
         self.begin_iteration(loop, inner.names)
         inner.flow = Bundle((items[0],), title=st.over[0][0])
-        before = self.work.times
+        before, known = self.work.times, self.work.mistakes.count
         self.work.times = before * positions.size
         try:
             self.suite(st.body, inner)
         finally:
             self.work.times = before
         loop.turn()
-        self.unchanged(loop, frame)
+        if self.work.mistakes.count == known:  # else the line that would change it may be the wrong one
+            self.unchanged(loop, frame)
         following = [out for value in loop.values.values() for out in self._tensors(value, st.span)]
         self._agreeing(states, following, loop, st, frame)
         self._leave(st, loop, sequences, items, starts, states, following, positions, region, frame)
@@ -73,9 +77,16 @@ class Scans(Repeats):
         """
         loop = frame.loop
         if not isinstance(loop, Recurrence):
-            inside = "a `repeat` in it" if isinstance(loop, Loop) else "no `scan`"
-            raise fail("A141", f"`emit` belongs to a `scan`; here is {inside}", st.span,
-                       help="`scan x in xs:` runs its body for each position of xs")
+            inside = "inside a `repeat`" if isinstance(loop, Loop) else "outside every `scan`"
+            raise fail("A141", f"`emit` stands {inside}, and is one result for each position of a `scan`", st.span,
+                       help="behind the `repeat`, at the level of the scan's own lines" if self._in_scan(frame)
+                       else "`scan x in xs:` runs its body for each position of xs")
+        if self.work.when != loop.when:
+            if POISON in loop.outs:  # the other side has said it
+                raise Silent
+            loop.emitted, loop.outs = st, (POISON,)
+            raise fail("A141", "`emit` stands on one side of an `if` that each call decides", st.span,
+                       help="give both sides a value of one name, and `emit` it behind them")
         if loop.emitted is not None:
             raise fail("A141", "a `scan` emits once for each position", st.span,
                        labels=[Label(loop.emitted.span, "first here")],
@@ -83,18 +94,23 @@ class Scans(Repeats):
         loop.emitted = st
         outs: list[Out | Poison] = []
         for result in st.results:
-            value = self.operand(result.value, frame)
-            made = self.tensors([value], result.value.span)
-            if len(made) != 1:
-                raise fail("A120", f"`emit` takes tensors; here are {len(made)}", result.value.span,
-                           help="`stack` makes one of several")
-            outs += made
+            value = self.there(self.operand(result.value, frame), result.value.span)
+            if is_list(value):
+                raise fail("A140", f"`emit` takes tensors; here is {describe(value)}", result.value.span,
+                           help="each on its own, `emit a, b=b`; or `a, b -> stack` in front")
+            if not isinstance(value, Bundle | Out | ParamValue | Poison):
+                raise fail("A120", f"`emit` takes a tensor; here is {describe(value)}", result.value.span)
+            outs += self.tensors([value], result.value.span)
         loop.outs, loop.labels = tuple(outs), tuple(result.name or "" for result in st.results)
 
     # ------------------------------------------------------------------------------------ what enters
     def _sequence(self, name: str, expr: s.Expr, frame: Frame) -> tuple[str, Out]:
         """A sequence: data with one position axis."""
-        found = self.tensors([self.operand(expr, frame)], expr.span)
+        value = self.there(self.operand(expr, frame), expr.span)
+        if not isinstance(value, Bundle | Out | ParamValue | Poison) and not is_list(value):
+            raise fail("A146", f"`scan` goes over a tensor; here is {describe(value)}", expr.span,
+                       notes=self.trail(frame), help=f"`repeat {expr.span.text}:` runs a body so often")
+        found = self.tensors([value], expr.span)
         if len(found) != 1 or isinstance(found[0], Poison):
             if len(found) == 1:
                 raise Silent
@@ -115,8 +131,26 @@ class Scans(Repeats):
                 place.same(axes[0].size, axis.size, f"the lengths of `{sequences[0][0]}` and `{name}`")
             except Mismatch as error:
                 raise fail("A146", error.title, st.span, notes=self.trail(frame),
-                           help="sequences of a `scan` go side by side") from None
+                           help="sequences of a `scan` go side by side, one position of each at a time") from None
         return axes[0]
+
+    def _start(self, carry: s.Carry, value: Any) -> list[Out]:
+        """What a carried value starts with: a tensor, or a list of them."""
+        if not isinstance(value, Bundle | Out | ParamValue | Poison) and not is_list(value):
+            hint = f"`zeros({value})`" if isinstance(value, int) and value > 1 else "`zeros(64)` starts with zeros"
+            raise fail("A142", f"a `scan` carries tensors; `{carry.name}` starts as {describe(value)}",
+                       carry.start.span, help=hint)
+        return self._tensors(value, carry.span)
+
+    def _in_scan(self, frame: Frame) -> bool:
+        """Whether a region around is the body of a `scan`."""
+        at: int | None = frame.region
+        while at is not None:
+            region = self.work.regions[at]
+            if region.kind in ("scan", "block", "network"):
+                return region.kind == "scan"
+            at = region.parent
+        return False
 
     def _tensors(self, value: Any, span: Span) -> list[Out]:
         found = self.tensors([value], span)
@@ -188,7 +222,8 @@ class Scans(Repeats):
             made = [stacked(x.type, positions) for x in emitted]
         except Mismatch as error:
             assert loop.emitted is not None
-            raise fail("A120", error.title, loop.emitted.span, notes=self.trail(frame)) from None
+            raise fail("A120", error.title, loop.emitted.span, notes=self.trail(frame),
+                       help="what is the same at every position is read behind the loop as it is") from None
         node_id = self.work.new_id(frame.keys.under(self.work.regions[region].name or "scan"))
         record = Scan.model_construct(
             body=region, items=tuple(x.edge.node for x in items), states=tuple(x.edge.node for x in states),

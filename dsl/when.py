@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.source import Span
 
 __all__ = ["ALWAYS", "NEVER", "TRAINING", "Case", "Partial", "When", "cases", "flag"]
@@ -70,6 +71,10 @@ class When:
         """`training`, `not noise`, `training and noise`."""
         if self.always or self.never:
             return "always" if self.always else "never"
+        lone = (~self).true
+        if len(lone) == 1 and len(self.true) > 1:
+            [case] = lone
+            return " or ".join(f"not {name}" if on else name for name, on in zip(self.flags, case, strict=True))
         words = [
             " and ".join(name if on else f"not {name}" for name, on in zip(self.flags, case, strict=True))
             for case in sorted(self.true, reverse=True)
@@ -118,3 +123,5 @@ class Partial:
     name: str
     span: Span
     optional: bool = False
+    clash: ArchError | None = None
+    """Why the sides that give the name do not meet: said where it is read behind them, if it is."""

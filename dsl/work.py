@@ -51,6 +51,10 @@ class Mistakes:
             self.found.setdefault((d.code, d.span or d.title), d)
 
     @property
+    def count(self) -> int:
+        return len(self.found)
+
+    @property
     def full(self) -> bool:
         return len(self.found) >= limits.DIAGNOSTICS
 
@@ -186,9 +190,9 @@ class Work:
             ArchError: A516 that makes too many kinds of calls.
         """
         if flag not in self.flags and len(self.flags) >= limits.FLAGS:
-            raise fail("A516", f"a network is built for at most {2 ** limits.FLAGS} kinds of calls: {limits.FLAGS} "
-                       "optional inputs, `training` among them", span,
-                       labels=[Label(place, f"`{name}`") for name, place in self.flags.items()])
+            raise fail("A516", f"calls decide more than {limits.FLAGS} things here: optional inputs, and `training`", span,
+                       labels=[Label(place, f"`{name}`") for name, place in self.flags.items()],
+                       help=f"each doubles the kinds of calls, and {2 ** limits.FLAGS} kinds are built at most")
         self.flags.setdefault(flag, span)
 
     def added(self, since: int, path: str) -> int:
