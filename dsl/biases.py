@@ -149,8 +149,8 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
         most = _reach(table, over, queries, keys, space)
     except PatternError as error:
         raise Mismatch(error.title, setting="over", help=error.help) from None
-    for axis, (far, size, step) in enumerate(zip(most, table.size, table.step, strict=True)):
-        name = ("rows", "columns")[axis - len(most) + 2] if axis >= len(most) - 2 else "frames"
+    for i, (far, size, step) in enumerate(zip(most, table.size, table.step, strict=True)):
+        name = ("rows", "columns")[i - len(most) + 2] if i >= len(most) - 2 else "frames"
         if isinstance(far, int) and far // step > size - 1:
             fit = "x".join(str(n // s + 1) if isinstance(n, int) else "?"
                            for n, s in zip(most, table.step, strict=True))

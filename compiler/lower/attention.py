@@ -243,9 +243,9 @@ class _Use:
                 return self._fused(q, k, v, None, scale)
             case Latent():
                 heads = len(self.heads)
-                latent, at = emit.weight(f"{prefix}latent"), f"{prefix}latents"
+                latent, path = emit.weight(f"{prefix}latent"), f"{prefix}latents"
                 factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
-                few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=at, shelved=True)
+                few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=path, shelved=True)
                 d = self._width()
                 return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), None, scale)
             case Performer(features, seed, redraw):
@@ -272,9 +272,9 @@ class _Use:
         for i, part in enumerate(over.parts):
             use = _Use(emit, self.op, self.queries, self.keys, self.given)
             use.heads, use.at = tuple(range(i, self.op.heads, n)), f"{i}."
-            mine = [emit.call(operator.getitem, x, (slice(None), slice(i, None, n))) for x in (q, k, v)]
+            a, b, c = (emit.call(operator.getitem, x, (slice(None), slice(i, None, n))) for x in (q, k, v))
             if isinstance(part, Mechanism):
-                found.append(use.mechanism(part, *mine, prefix=f"{i}."))
+                found.append(use.mechanism(part, a, b, c, prefix=f"{i}."))
             else:
-                found.append(use.pairs(part, *mine))
+                found.append(use.pairs(part, a, b, c))
         return emit.method("flatten", emit.call(torch.stack, found, 2), 1, 2)

@@ -138,7 +138,10 @@ class ProductBias(Cached):
         found = products.new_zeros(())
         tables = products.narrow(2, queries[0], cells).split(list(self.rows), dim=3)
         for axis, table in enumerate(tables):
-            index = self.kept((device, axis, *queries, *keys), lambda a=axis: self.index(a, device, queries, keys))
+            def make(at: int = axis) -> Tensor:
+                return self.index(at, device, queries, keys)
+
+            index = self.kept((device, axis, *queries, *keys), make)
             part = table.gather(3, index.expand(*table.shape[:2], *index.shape))
             shape = [1] * len(self.rows)
             shape[axis] = keys[2 + axis]

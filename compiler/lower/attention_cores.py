@@ -36,6 +36,7 @@ class WrittenAttention(nn.Module):
         elif self.score == "distance":
             scores = -(q.unsqueeze(-2) - k.unsqueeze(-3)).square().sum(-1)
         else:
+            assert vector is not None
             scores = torch.tanh(q.unsqueeze(-2) + k.unsqueeze(-3)) @ vector
         scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
         scores = scores if scale == 1 else scores * scale
