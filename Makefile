@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
+FUZZ_FLAGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -11,7 +12,7 @@ BENCHES = $(filter-out bench/_%,$(wildcard bench/*.py))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long bench lint format types clean
+.PHONY: help demo test test-long fuzz bench lint format types clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -23,8 +24,13 @@ demo:  ## check, draw and train a small vision transformer on real digits
 test: lint  ## ruff, mypy and the test suite
 	@$(PY) -m pytest $(PYTEST_FLAGS)
 
-test-long: lint  ## the same with the tests that take minutes
+test-long: lint  ## the same with the tests that take minutes, and the fuzzer (hours)
 	@$(PY) -m pytest $(PYTEST_FLAGS) -m "long or not long"
+	@cd tests && ../$(PY) -m hostile.fuzz $(FUZZ_FLAGS)
+
+fuzz:  ## a million inputs for the checker; it goes on where it was stopped
+	$(call environment,dev)
+	@cd tests && ../$(PY) -m hostile.fuzz $(FUZZ_FLAGS)
 
 bench:  ## every measurement in bench/
 	$(call environment,dev)
