@@ -23,8 +23,9 @@ from ogive.dsl.format import format_text
 from ogive.dsl.load import Unit, load_changed
 from ogive.dsl.names import RESERVED
 from ogive.dsl.parse import parse
+from ogive.dsl.rename_bindings import Binding, Places, Scope
 from ogive.dsl.rename_look import Looked, look
-from ogive.dsl.rename_scopes import Binding, Places, Scope, places
+from ogive.dsl.rename_scopes import places
 from ogive.dsl.source import Source, Span
 
 __all__ = ["Renamed", "importers", "rename"]

@@ -18,7 +18,9 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
-CALLED_WRONG: Final = frozenset({"A800", "A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809", "A816", "A817"})
+CALLED_WRONG: Final = frozenset({
+    "A800", "A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809", "A816", "A817",
+})
 """What lies in how the command was called: names, sizes, options, places to write to, inputs."""
 
 PAINT: Final = (
