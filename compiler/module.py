@@ -93,7 +93,7 @@ _LEFT = frozenset({"_graph", "_seen", "_features"})
 """What a copy does not take along: the graph is copied by itself, the others are memories."""
 
 
-def _remade(kind: Any, like: Network, state: dict[str, Any], graph: fx.Graph) -> Any:
+def _remade(kind: Any, like: Shared, state: dict[str, Any], graph: fx.Graph) -> Any:
     """A module of class `kind` with this state; fx makes a class of its own for each."""
     made = kind.__new__(kind)
     made.__dict__.update({k: v for k, v in state.items() if k not in _LEFT})

@@ -164,7 +164,7 @@ class Lines(Runs):
         if isinstance(op.target, Definition):
             made = self.run(op, inputs, naming, frame, line)
         else:
-            made = self.use(op, inputs, naming, frame, target.span)
+            made = self.use(op, [x for x in inputs if not isinstance(x, Partial)], naming, frame, target.span)
         if frame.keys.iteration:
             frame.keys.count(target.span, self.work.added(before, frame.keys.prefix.removesuffix(".")))
         return made

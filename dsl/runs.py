@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -17,7 +16,7 @@ from ogive.dsl.params import Parametrised
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, Role, Tensor
 from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Result, Run, Silent, flat
-from ogive.dsl.when import ALWAYS, NEVER, Partial, When
+from ogive.dsl.when import ALWAYS, NEVER, Partial
 from ogive.dsl.work import Body, Frame, Runaway
 
 __all__ = ["Runs", "has_inputs", "split_at_input"]
@@ -54,7 +53,8 @@ class Runs(Parametrised):
         if naming.key is not None and shared is None:
             self.work.open_scope(path, line.span, frame.body.shared is not None)
         if shared is not None:
-            self.begin(shared, Run(span, tuple(x.type for r in inputs for x in flat(r) if isinstance(x, Out))))
+            given = [x for r in inputs if not isinstance(r, Partial) for x in flat(r)]
+            self.begin(shared, Run(span, tuple(x.type for x in given if isinstance(x, Out))))
         inner = Frame(body, Names(), Keys(path + "." if path else ""), region)
         before, when = len(self.work.parameters), self.work.when
         try:
@@ -124,10 +124,12 @@ class Runs(Parametrised):
         first = returns[0][1]
         for _, other in returns[1:]:
             if len(other.outs) != len(first.outs) or other.labels != first.labels:
+                same = len(other.outs) == len(first.outs)
+                shown = [_names(x) if same else _results(x) for x in (first, other)]
                 raise fail(
-                    "A145", f"`{node.name}` returns {_results(first)} or {_results(other)}, as the call decides",
+                    "A145", f"`{node.name}` returns {shown[0]} or {shown[1]}, as the call decides",
                     node.name_span, labels=[Label(line.flow.span, "run here")],
-                    help="only the network that is called itself may return another number of results",
+                    help="only the network that is called itself may return other results at each kind of call",
                 )
         return self.joined(returns, f"the result of `{node.name}`", line.flow.span, inner)  # type: ignore[no-any-return]
 
@@ -285,6 +287,10 @@ def _one_row(port: s.Port, given: Tensor) -> bool:
     """Whether a batch of one is given where the file names the batch by a letter."""
     first = port.shape.dims[0] if port.shape.dims else None
     return isinstance(first, s.NameDim) and given.roles[:1] == (Role.BATCH,) and given.shape[0] == 1
+
+
+def _names(value: Bundle) -> str:
+    return ", ".join(f"`{label}`" for label in value.labels if label) or "results without names"
 
 
 def _results(value: Bundle) -> str:

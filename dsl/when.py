@@ -37,7 +37,8 @@ class When:
 
     def holds(self, case: Case) -> bool:
         """Whether a call that decides the flags in this way meets it."""
-        return tuple([case[name] for name in self.flags]) in self.true
+        row: tuple[bool, ...] = tuple([case[name] for name in self.flags])
+        return row in self.true
 
     @property
     def always(self) -> bool:

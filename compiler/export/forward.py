@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
@@ -29,7 +28,7 @@ class File(Protocol):
     module: Network
     lists: frozenset[str]
     dicts: frozenset[str]
-    cases: Mapping[tuple[bool, ...], Network]
+    cases: dict[tuple[bool, ...], Network]
 
 
 def by_call(file: File, root: Scope) -> list[str]:
@@ -66,7 +65,7 @@ class Forward:
         self.file = file
         self.scope = scope
         self.names: dict[fx.Node, str] = {} if around is None else around.names
-        self.taken = set(TAKEN) if around is None else around.taken
+        self.taken: set[str] = set(TAKEN) if around is None else around.taken
 
     def lines(self, method: str = "forward") -> list[str]:
         scope = self.scope

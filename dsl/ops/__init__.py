@@ -11,6 +11,7 @@ from ogive.dsl.ops import (
     grid,
     layout,
     linear,
+    loop,
     merge,
     noise,
     norm,
@@ -30,6 +31,6 @@ from ogive.dsl.ops.record import RECORDS
 
 __all__ = [
     "RECORDS", "activation", "attention", "bias", "choice", "compare", "conv", "deform", "grid", "layout", "linear",
-    "merge", "noise", "norm", "place", "plane", "pool", "product", "recurrent", "reduce", "region", "regroup",
+    "loop", "merge", "noise", "norm", "place", "plane", "pool", "product", "recurrent", "reduce", "region", "regroup",
     "regularise", "settings", "source",
 ]
