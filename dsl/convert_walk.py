@@ -67,8 +67,6 @@ class Walk:
             )
         return node
 
-    def _atom(self, token: Token) -> Any:
-        return self.on_name([token], self.span(token))
     def expr(self, x: Any) -> s.Expr:
         """A child that may still be a token: a bare name."""
         return cast(s.Expr, self._atom(x) if isinstance(x, Token) else x)
