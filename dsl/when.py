@@ -42,7 +42,7 @@ class When:
 
     @property
     def always(self) -> bool:
-        return len(self.true) == 2 ** len(self.flags)
+        return len(self.true) == 1 << len(self.flags)
 
     @property
     def never(self) -> bool:
