@@ -50,7 +50,7 @@ class Carried(Containers):
         for carry in carries:
             if carry.name in names:
                 raise fail("A103", f"`{carry.name}` is carried twice", carry.span,
-                           labels=[Label(names[carry.name], "first here")])
+                           labels=[Label(names[carry.name], "first here")], help="a name for each value")
             frame.names.refuse(carry.name, carry.span, "carried")
             names[carry.name] = carry.span
             values[carry.name] = self.there(self.operand(carry.start, frame), carry.start.span)
@@ -100,7 +100,8 @@ class Carried(Containers):
         raise fail(
             "A142", f"`{st.name}` is {describe(before)}, and next would be {describe(value)}", st.value.span,
             labels=[Label(loop.names[st.name], "carried")], notes=self.trail(frame),
-            help="a carried value keeps its kind: a tensor its axes, a list its length, a number a number",
+            help="a carried value keeps its kind: a tensor its axes, a number a number"
+            + (", a list its length" if loop.word == "scan" else ""),
         )
 
     def unchanged(self, loop: Loop, frame: Frame) -> None:
