@@ -73,6 +73,7 @@ def decomposed_relative(emit: Emit, node: Node, q: Value, *tables: Value) -> Val
 
 @lowers("rope")
 def rope(emit: Emit, node: Node, *xs: Value) -> tuple[Value, ...]:
+    """Each input turned by its own places; what is cached for equal sizes serves all of them."""
     op = settings(node, Rope)
     module = Rotary(op.heads, op.base, op.layout)
     types = emit.types(node)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import ogive
 from ogive.compiler.lower.attention_masks import PatternMask
 from ogive.compiler.lower.attention_spelling import spelled
 from ogive.compiler.pipeline import compile
@@ -333,3 +334,22 @@ network N:
         compile(graph)
     first = caught.value.diagnostics[0]
     assert first.code == "A713" and reason in first.title and first.span is not None and first.span.text == line
+
+
+def test_traced_with_free_sizes_nothing_of_one_size_stays() -> None:
+    text = """
+network N:
+    input x: B N 8, m: B N of bool
+    near = t5_bias(2)
+    a = x -> attend(2, over=causal, bias=near, mask=m)
+    attend(2, over=sliding(3), drop=0.1)
+"""
+    net = ogive.loads(text, "case.arch")
+    module = ogive.compile(net).eval()
+    x, mask = torch.randn(2, 6, 8), torch.rand(2, 6) > 0.3
+    with torch.no_grad():
+        module(x, mask)  # what it keeps for these sizes is not what is traced
+        exported = torch.export.export(module, (x, mask), dynamic_shapes=ogive.dynamic_shapes(net)).module()
+        y, other = torch.randn(3, 9, 8), torch.rand(3, 9) > 0.3
+        torch.testing.assert_close(exported(y, other), module(y, other))
+        assert module.to(torch.bfloat16)(x.bfloat16(), mask).dtype is torch.bfloat16
