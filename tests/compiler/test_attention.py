@@ -344,7 +344,7 @@ network N:
     a = x -> attend(2, over=causal, bias=near, mask=m)
     attend(2, over=sliding(3), drop=0.1)
 """
-    net = ogive.loads(text, "case.arch")
+    net = ogive.loads(text)
     module = ogive.compile(net).eval()
     x, mask = torch.randn(2, 6, 8), torch.rand(2, 6) > 0.3
     with torch.no_grad():
