@@ -1,9 +1,10 @@
 """The same kinds of mistakes in a peer's format: MLnode 1.1.0 (`pip install mlnode==1.1.0`), networks as JSON.
 
-Two small networks, a residual convolutional one and a transformer block, stand here in both languages. Neither has a
-table of figures, so that both checkers have the network alone. Of MLnode: *caught* is what `from_dict` and `validate`
-refuse, *place* an error that names the changed node, *help* one that has the word or number that was there, *late* what
-only building with torch refuses. *Leaked* is accepted and another network, whether or not it could have been meant.
+Two small networks, a residual convolutional one and a transformer block, stand here in both languages. MLnode has no
+figures to hold a network to; so ours are planted in twice, without a table of figures and with one. Of MLnode *caught*
+is what `from_dict` and `validate` refuse, *place* an error that names the changed node, *help* one that has the word or
+number that was there, *late* what only building with torch refuses. *Leaked* is accepted and another network, whether
+or not it could have been meant.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import copy
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,7 +22,7 @@ from _plant import Fault, plant, typo
 
 from ogive.dsl.check import check
 from ogive.dsl.diagnostics import ArchError
-from ogive.dsl.digest import same
+from ogive.dsl.digest import digest, same
 from ogive.dsl.load import load_text
 
 __all__ = ["peer_table"]
@@ -240,6 +241,26 @@ def _ours(fault: Fault, text: str) -> Counter[str]:
     return found
 
 
+def _planted_here(texts: Sequence[str]) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    for i, text in enumerate(texts):
+        report = check(load_text(text, f"peer{i}.arch"))
+        if not report.ok or report.warnings:
+            raise SystemExit("\n".join(d.render() for d in (*report.mistakes, *report.warnings)))
+        for fault in plant(f"peer{i}.arch", text, 0, 40):
+            if fault.kind in found:
+                found[fault.kind] += _ours(fault, text)
+    return found
+
+
+def _with_figures(text: str) -> str:
+    """The network with an `expect` table, as a library file has one."""
+    (built,) = check(load_text(text)).built.values()
+    header, body = text.split("\n", 1)
+    table = f'    expect  params  digest:\n        -   {built.graph.parameter_count}   "{digest(built.graph)}"\n'
+    return f"{header}\n{table}\n{body}"
+
+
 def peer_table() -> None:
     """Print the same kinds for MLnode and for these two networks here; a line that says so where it is missing."""
     try:
@@ -257,15 +278,9 @@ def peer_table() -> None:
         plain = _shown(graph, model.build())
         for fault in _planted(graph, rng):
             theirs[fault.kind] += _judged(fault, plain)
-    ours: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
-    for i, text in enumerate(ARCH):
-        report = check(load_text(text, f"peer{i}.arch"))
-        if not report.ok or report.warnings:
-            raise SystemExit("\n".join(d.render() for d in (*report.mistakes, *report.warnings)))
-        for one in plant(f"peer{i}.arch", text, 0, 40):
-            if one.kind in ours:
-                ours[one.kind] += _ours(one, text)
-    for title, table in (("mlnode " + VERSION, theirs), ("ogive, without figures", ours)):
+    plain = _planted_here(ARCH)
+    claimed = _planted_here([_with_figures(text) for text in ARCH])
+    for title, table in (("mlnode " + VERSION, theirs), ("ogive, no figures", plain), ("ogive, expect", claimed)):
         print(f"\n{title:<24}" + "".join(f"{c:>9}" for c in COLUMNS))
         for kind, row in {**table, "all": sum(table.values(), Counter())}.items():
             print(f"{kind:<24}" + "".join(f"{row[c]:>9,}" for c in COLUMNS))

@@ -1,6 +1,6 @@
 """How many planted mistakes `ogive check` finds, where it points, and whether what it says helps.
 
-    python bench/faults.py [--seed 0] [--most 60] [--jobs 2] [--gate] [--show KIND] [--poor] [--peer]
+    python bench/faults.py [--seed 0] [--most 60] [--jobs 2] [--nodes N] [--gate] [--show KIND] [--poor] [--peer]
 
 Mistakes of about thirty kinds (bench/_plant.py) are planted, one at a time, in every file of library/ and examples/.
 The file, and every file that imports it, is then checked as `ogive check` does, in a process without torch. Columns:
@@ -36,6 +36,7 @@ from pathlib import Path
 from _plant import KINDS, Fault, plant
 
 import ogive.dsl.load
+import ogive.dsl.repairs
 from ogive.dsl.build import Built
 from ogive.dsl.check import Report, check
 from ogive.dsl.diagnostics import ArchError, Diagnostic
@@ -74,6 +75,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=60, help="faults of one kind in one file")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--nodes", type=int, default=ogive.dsl.repairs.NODES,
+                        help="nodes built in search of a repair; 0 is quick, and points at fewer lines")
     parser.add_argument("--gate", action="store_true",
                         help=f"exit 1 where one leaks, or below {LEAST_LINE:.0%} right line, {LEAST_HELP:.0%} help")
     parser.add_argument("--show", metavar="KIND", help="print what is said of each fault of a kind (`all`)")
@@ -85,7 +88,7 @@ def main() -> int:
     faults = list(planted(settings.seed, settings.most))
     if settings.show and settings.show != "all":
         faults = [fault for fault in faults if fault.kind == settings.show]
-    findings = judged(faults, settings.jobs)
+    findings = judged(faults, settings.jobs, settings.nodes)
     for finding in findings:
         if settings.show or (settings.poor and finding.poor):
             show(finding)
@@ -110,12 +113,18 @@ def planted(seed: int, most: int) -> Iterator[Fault]:
 
 
 # ------------------------------------------------------------------------------------------------ judging
-def judged(faults: list[Fault], jobs: int) -> list[Finding]:
-    """What becomes of each fault, in order; `jobs` processes that have no torch."""
+def judged(faults: list[Fault], jobs: int, nodes: int) -> list[Finding]:
+    """What becomes of each fault, in order; `jobs` processes that have no torch, and look for repairs with `nodes`."""
     if jobs < 2:
+        search(nodes)
         return [judge(fault) for fault in faults]
-    with get_context("spawn").Pool(jobs) as pool:
+    with get_context("spawn").Pool(jobs, search, (nodes,)) as pool:
         return pool.map(judge, faults, chunksize=16)
+
+
+def search(nodes: int) -> None:
+    """Bound the search for repairs in this process."""
+    ogive.dsl.repairs.NODES = nodes
 
 
 def judge(fault: Fault) -> Finding:

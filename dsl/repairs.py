@@ -61,7 +61,7 @@ class _Search:
     unit: Unit
     rows: Sequence[Row]
     graph: Graph | None
-    left: int = NODES
+    left: int
 
     def build(self, old: s.Definition, new: s.Definition, name: str) -> Graph | None:
         """A network with one definition changed; None where that does not build.
@@ -112,7 +112,7 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
             wrong.
         graph: that network as it is; None where it does not build.
     """
-    search = _Search(unit, rows, graph)
+    search = _Search(unit, rows, graph, NODES)
     found: list[Repair] = []
     with metered(), suppress(_Spent):
         for repair in _tried(search):

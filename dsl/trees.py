@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
@@ -17,9 +17,10 @@ Around: TypeAlias = tuple[Any, ...]
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: Hashable) -> tuple[str, ...]:
     """The fields of a class of nodes that may hold nodes."""
-    return tuple(f.name for f in fields(kind) if not f.name.endswith("span") and f.name not in ("source", "depth"))
+    return tuple(f.name for f in fields(kind)  # type: ignore[arg-type]
+                 if not f.name.endswith("span") and f.name not in ("source", "depth"))
 
 
 def _is_node(value: object) -> bool:
