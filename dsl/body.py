@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.asserts import Asserts
 from ogive.dsl.containers import CONTAINERS
@@ -29,6 +30,7 @@ class Bodies(Asserts):
                 self._statement(statement, frame)
             except ArchError as error:
                 self.work.mistakes.add(*error.diagnostics)
+                self.work.step(statement.span, limits.MISTAKE_STEPS)
                 self._poison(statement, frame)
             except Silent:
                 self._poison(statement, frame)

@@ -7,8 +7,8 @@ from typing import Final
 __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES",
     "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "KEY_LENGTH",
-    "KEY_PARTS", "LIST", "LITERAL_DIGITS", "NAME_LENGTH", "NODES", "NODE_STEPS", "REGION_DEPTH", "REREAD",
-    "SEGMENTS", "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
+    "KEY_PARTS", "LIST", "LITERAL_DIGITS", "MISTAKE_STEPS", "NAME_LENGTH", "NODES", "NODE_STEPS",
+    "REGION_DEPTH", "REREAD", "SEGMENTS", "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file, comments and all
@@ -20,6 +20,7 @@ EXPRESSION_DEPTH: Final = 100        # levels of the tree of one expression; eva
 NAME_LENGTH: Final = 128
 KEY_LENGTH: Final = 1_024             # characters of a state_dict key
 KEY_PARTS: Final = 64                # its parts: modules inside modules
+MISTAKE_STEPS: Final = 30            # what a mistake counts for: its words take their time, and repeats repeat it
 STRING_LENGTH: Final = 64 * 1024
 LITERAL_DIGITS: Final = 18
 SIZE_PARTS: Final = 5                # numbers of one `3x3x3`; `1x3x224x224` pins a whole image

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
     "STEPS": ("A513", steps),
 }
 ELSEWHERE = {
-    "IMPORT_FILES", "IMPORT_DEPTH", "DIAGNOSTICS", "FILE_STEPS", "NODE_STEPS", "REREAD",  # below
+    "IMPORT_FILES", "IMPORT_DEPTH", "DIAGNOSTICS", "FILE_STEPS", "NODE_STEPS", "MISTAKE_STEPS", "REREAD",  # below
     "FLAGS", "TRIES", "TRIED",  # tests of what calls decide, and of `?`
 }
 
@@ -152,6 +152,12 @@ def test_presets_of_a_file_count_together() -> None:
     each = nodes * (limits.NODE_STEPS + 2)
     assert codes(presets(nodes, limits.FILE_STEPS // each - 1)) == []
     assert codes(presets(nodes, limits.FILE_STEPS // each + 1)) == ["A515"]
+
+
+def test_a_mistake_that_repeats_counts() -> None:
+    times = limits.STEPS // limits.MISTAKE_STEPS
+    assert codes(network(f"repeat {times // 2}:\n    y = nothing + 1")) == ["A101"]
+    assert codes(network(f"repeat {times + 1}:\n    y = nothing + 1")) == ["A513", "A101"]
 
 
 def test_mistakes_of_syntax_are_looked_for_as_long_as_there_is_time() -> None:

@@ -37,7 +37,7 @@ __all__ = ["attempt", "made", "run"]
 ROOT = Path(__file__).parents[2]
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d+(?:\.\d+)?|->|\*\*|//|[^\s\w]| +|\n')
 SECONDS = 4.0  # what `limits.FILE_STEPS` lets a file take that is fine
-STOP = 20  # seconds after which an input is stopped in its tracks
+STOP = 20  # seconds of processor time after which an input is stopped in its tracks
 WORDS = [
     "0", "-1", "1", "2", "7", "99999999999", "1e308", "0.5", "3x5", "None", "True", "False", "_", "H", "?",
     "training", "x", "B", "C", "(", ")", "[", "]", "{", "}", ":", "->", "=", ",", ".", "...", "**", "//", "%",
@@ -194,14 +194,14 @@ def run(inputs: int, state: Path, part: int = 0, parts: int = 1, seconds: float 
     number = int(mark.read_text()) if mark.exists() else part
     failures: list[str] = []
     started = time.monotonic()
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGPROF, _stop)
     say(f"part {part} of {parts}: from input {number:,} to {inputs:,}")
     done = 0
     while number < inputs and time.monotonic() - started < seconds:
         data = made(number)
-        signal.alarm(STOP)
+        signal.setitimer(signal.ITIMER_PROF, STOP)
         wrong = attempt(data)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if wrong:
             failures.append(f"input {number}: {wrong}")
             (state / f"failure-{number}.arch").write_bytes(data)
@@ -229,7 +229,7 @@ def led_by_coverage(inputs: int, state: Path) -> None:
         if wrong:
             raise RuntimeError(wrong)
 
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGPROF, _stop)
     atheris.instrument_all()
     atheris.Setup([sys.argv[0], str(corpus), f"-runs={inputs}", "-max_len=4096", f"-artifact_prefix={state}/"], one)
     atheris.Fuzz()

@@ -185,6 +185,8 @@ def _repeats() -> Iterator[tuple[str, str]]:
     yield "repeat/nested-nodes", net("repeat 10000:\n    repeat 10000:\n        relu")
     yield "repeat/nested-constants", net("repeat 10000:\n    repeat 10000:\n        k = 1")
     yield "repeat/nested-nothing", net("repeat 10000:\n    repeat 10000 as i:\n        if i > 10000:\n            relu")
+    yield "repeat/nested-mistakes", net(
+        "repeat 10000:\n    repeat 10000 as k:\n        if i > 10000:\n            relu")
     yield "repeat/nested-four", net(
         "repeat 99:\n    repeat 99:\n        repeat 99:\n            repeat 99:\n                relu")
     yield "repeat/nested-lists", net("repeat 9999 as i:\n    k{i} = [" + "1, " * 4000 + "1]\nrelu")
