@@ -344,12 +344,12 @@ network N:
     a = x -> attend(2, over=causal, bias=near, mask=m)
     attend(2, over=sliding(3), drop=0.1)
 """
-    net = ogive.loads(text)
-    module = ogive.compile(net).eval()
+    module = ogive.compile(ogive.loads(text)).eval()
     x, mask = torch.randn(2, 6, 8), torch.rand(2, 6) > 0.3
     with torch.no_grad():
         module(x, mask)  # what it keeps for these sizes is not what is traced
-        exported = torch.export.export(module, (x, mask), dynamic_shapes=ogive.dynamic_shapes(net)).module()
+        shapes = ogive.dynamic_shapes(module)
+        exported = torch.export.export(module, (x, mask), dynamic_shapes=shapes).module()
         y, other = torch.randn(3, 9, 8), torch.rand(3, 9) > 0.3
         torch.testing.assert_close(exported(y, other), module(y, other))
         assert module.to(torch.bfloat16)(x.bfloat16(), mask).dtype is torch.bfloat16
