@@ -17,7 +17,8 @@ from pathlib import Path
 from ogive.dsl import syntax as s
 from ogive.dsl.alike import difference
 from ogive.dsl.build import Built
-from ogive.dsl.check import check
+from ogive.dsl.check import Report, check
+from ogive.dsl.claims import Claim
 from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.format import format_text
 from ogive.dsl.load import Unit, load_changed
@@ -61,8 +62,11 @@ def rename(unit: Unit, old: str, new: str, root: str | None = None) -> Renamed:
     text = _exchanged(unit.source.text, binding, spans, new)
     if format_text(unit.source) == unit.source.text:
         text = format_text(Source(unit.source.name, text))
-    text = _digested(load_changed(unit, text, root))
-    keys = _held(load_changed(unit, text, root), before.built, binding, new)
+    report = check(load_changed(unit, text, root))
+    if any(_stale(claim) for claim in report.claims):
+        text = _digested(text, report.claims)
+        report = check(load_changed(unit, text, root))
+    keys = _held(report, before.built, binding, new)
     top = binding.address.partition(".")[0]
     return Renamed(text, binding.kind, binding.address, tuple(spans), keys, top)
 
@@ -164,18 +168,19 @@ def _exchanged(text: str, binding: Binding, spans: list[Span], new: str) -> str:
     return text
 
 
-def _digested(after: Unit) -> str:
+def _stale(claim: Claim) -> bool:
+    return claim.figure == "digest" and not claim.holds
+
+
+def _digested(text: str, claims: list[Claim]) -> str:
     """The text with the digests of its `expect` rows as they are now: keys are part of them."""
-    text = after.source.text
-    claims = [c for c in check(after).claims if c.figure == "digest" and not c.holds]
-    for claim in sorted(claims, key=lambda c: c.span.start, reverse=True):
+    for claim in sorted(filter(_stale, claims), key=lambda c: c.span.start, reverse=True):
         text = f'{text[: claim.span.start]}"{claim.actual}"{text[claim.span.end :]}'
     return text
 
 
-def _held(after: Unit, before: Mapping[str, Built], binding: Binding, new: str) -> dict[str, dict[str, str]]:
+def _held(report: Report, before: Mapping[str, Built], binding: Binding, new: str) -> dict[str, dict[str, str]]:
     """The keys that change in each network; refuse a text that is wrong or another network."""
-    report = check(after)
     why = next((d.title for d in report.mistakes), None)
     pairs = list(zip(before.items(), report.built.items(), strict=False))
     if why is None and len(report.built) != len(before):
