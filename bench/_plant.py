@@ -297,7 +297,7 @@ def figure(text: Text, rng: random.Random) -> Iterator[Edit]:
     for row, around in text.of(s.Row):
         if isinstance(around[-1], s.Expect):
             for column, cell in zip(around[-1].columns, row.cells, strict=True):
-                if column.name in FIGURES and isinstance(cell, s.Constant):
+                if column.name in FIGURES and isinstance(cell, s.Constant) and re.search(r"\d", cell.span.text):
                     for _ in range(2):
                         printed = cell.span.text
                         at = rng.choice([i for i, c in enumerate(printed) if c.isdigit()])

@@ -93,6 +93,9 @@ def main() -> int:
         if settings.show or (settings.poor and finding.poor):
             show(finding)
     table(findings)
+    for name in files():
+        if not sealed(name):
+            print(f"{name} has a network without a digest: a fault in it may leak")
     if settings.peer:
         from _plant_peer import peer_table  # torch comes with it
 
@@ -104,6 +107,13 @@ def files() -> dict[str, str]:
     """The texts to plant in, by their path below the repository."""
     found = sorted([*ROOT.glob("library/**/*.arch"), *ROOT.glob("examples/**/*.arch")])
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in found}
+
+
+def sealed(name: str) -> bool:
+    """Whether every network of a file has a digest, or the file has none: then nothing may leak."""
+    report = before(name)
+    with_digest = {c.network for c in report.claims if c.figure == "digest"} if isinstance(report, Report) else set()
+    return isinstance(report, Report) and report.built.keys() <= with_digest
 
 
 def planted(seed: int, most: int) -> Iterator[Fault]:

@@ -1,4 +1,7 @@
-"""Planted mistakes: a sample with a fixed seed on every run, all of them in the long run (bench/faults.py)."""
+"""Planted mistakes: a sample with a fixed seed on every run, all of them in the long run (bench/faults.py).
+
+The sample is of files whose networks all have a digest; the long run takes every file, and says which have none.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ sys.path.insert(0, {bench!r})
 import os, random
 os.chdir({root!r})
 import faults
-found = list(faults.planted(0, 60))
+sealed = [name for name in faults.files() if all(map(faults.sealed, faults.reached(name)))]
+assert {{"library/vit.arch", "library/resnet.arch", "library/std/timm.arch", "examples/01_digits.arch"}} <= {{*sealed}}
+found = [fault for fault in faults.planted(0, 60) if fault.file in sealed]
 chosen = random.Random(7).sample(found, {count})
 findings = [faults.judge(fault) for fault in chosen]
 for finding in findings:
