@@ -17,6 +17,7 @@ from ogive.dsl.dims import TooLarge
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.merge import Concat
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
 from ogive.dsl.ops.source import Learned, learned_type
 from ogive.dsl.source import Span
@@ -187,6 +188,8 @@ class Applier(Annotations):
             return self._with_or_without(maybe, op, inputs, naming, frame, span)
         outs = [x for result in inputs for x in flat(result) if isinstance(x, Out)]
         self._arity(record, outs, frame, span)
+        if record is Concat and len(outs) == 1 and any(isinstance(x, tuple) for x in inputs):
+            return Bundle((outs[0],), title=naming.label or record.op)  # a list that has grown to one only
         wanted, given = self.sorted(record, op.settings, frame, span)
         self.settle_axis(record, wanted, outs, frame)
         told = self.told(record, naming.shape, outs, frame, span) if record.told else {}

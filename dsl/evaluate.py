@@ -23,7 +23,7 @@ from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, S
 from ogive.dsl.when import TRAINING, Partial
 from ogive.dsl.work import Frame
 
-__all__ = ["Evaluator", "no_pass", "unlisted"]
+__all__ = ["Evaluator", "list_of", "no_pass", "unlisted"]
 
 OF_AXES: Final = {
     "sum": "`x -> sum_over(N)` sums along an axis", "len": "a letter of its annotation is the size of an axis",
@@ -42,6 +42,9 @@ class Evaluator(Operators):
     @abstractmethod
     def order_of(self, op: OpValue) -> Sequence[str]:
         """The settings that an op takes by position (`params.py`)."""
+
+    def as_list(self, value: Any) -> Any:
+        return list_of(value)
 
     # ------------------------------------------------------------------------------------ values
     def value(self, expr: s.Expr, frame: Frame) -> Any:
@@ -201,7 +204,7 @@ class Evaluator(Operators):
         return POISON if any(isinstance(x, Poison) for x in found) else tuple(found)
 
     def _item(self, expr: s.Item, frame: Frame) -> Any:
-        base = self.there(self.value(expr.base, frame), expr.base.span)
+        base = list_of(self.there(self.value(expr.base, frame), expr.base.span))
         if isinstance(base, Poison):
             return POISON
         if self.is_table(base):
@@ -330,7 +333,7 @@ class Evaluator(Operators):
             if arg.name is not None:
                 raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.span, notes=self.trail(frame),
                            help=f"its arguments stand in order: `{name}(a, b)`")
-        args = [self.there(self.value(arg.value, frame), arg.value.span) for arg in expr.args]
+        args = [list_of(self.there(self.value(arg.value, frame), arg.value.span)) for arg in expr.args]
         if any(isinstance(x, Poison) for x in args):
             return POISON
         if any(is_tensor(x) for x in args):
@@ -480,6 +483,13 @@ def unlisted(value: Any) -> Any:
     """A node whose one result is a list is that list."""
     if isinstance(value, Bundle) and len(value.outs) == 1 and value.inner is None and isinstance(value.first, tuple):
         return tuple(x if isinstance(x, Poison) else unlisted(Bundle((x,))) for x in value.first)
+    return value
+
+
+def list_of(value: Any) -> Any:
+    """A value as its list, where the value of the line is one: `fpn[0]` of a block that returns a list first."""
+    if isinstance(value, Bundle) and not value.parts and value.items is None and isinstance(value.first, tuple):
+        return unlisted(Bundle((value.first,)))
     return value
 
 

@@ -11,6 +11,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.annotations import states_roles
 from ogive.dsl.apply import Naming
 from ogive.dsl.diagnostics import Label, fail
+from ogive.dsl.evaluate import unlisted
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Kind, check_key
 from ogive.dsl.pattern_values import maker_of
@@ -108,7 +109,7 @@ class Lines(Runs):
                 raise fail("A118", f"{len(names)} names stand here for {results}", names[0].span.to(names[-1].span),
                            notes=[f"`{o.type}`" for o in value.outs[:6] if isinstance(o, Out)], help="a name for each")
             for name, out in zip(names, value.outs, strict=True):
-                self.bind(name, Bundle((out,), title=name.span.text), frame, "node", None)
+                self.bind(name, unlisted(Bundle((out,), title=name.span.text)), frame, "node", None)
         else:
             for name in names:
                 self.bind(name, POISON, frame, "node", None)

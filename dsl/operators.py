@@ -59,6 +59,10 @@ class Operators(ABC):
         return value
 
     @abstractmethod
+    def as_list(self, value: Any) -> Any:
+        """A value as its list, where it is one (`evaluate.py`)."""
+
+    @abstractmethod
     def as_data(self, value: Any, frame: Frame, span: Span) -> Any:
         """A source op run, and those in a list of nothing else (`apply.py`)."""
 
@@ -100,6 +104,8 @@ class Operators(ABC):
             return self._logic(expr, frame)
         left = self.there(self.operand(expr.left, frame), expr.left.span)
         right = self.there(self.operand(expr.right, frame), expr.right.span)
+        if expr.op == "+":
+            left, right = self.as_list(left), self.as_list(right)
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if is_number(left) and is_number(right) and expr.op not in ("|", "&"):

@@ -9,6 +9,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.carried import Loop
 from ogive.dsl.diagnostics import Label, fail
 from ogive.dsl.either import Eithers
+from ogive.dsl.evaluate import list_of
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.ops.record import Size
 from ogive.dsl.values import POISON, Bundle, Poison, Silent, describe, whole
@@ -46,7 +47,7 @@ class Repeats(Eithers):
         frame.flow = flow if carried is None else carried
 
     def _times(self, st: s.Repeat, frame: Frame) -> tuple[int, tuple[Any, ...] | None]:
-        value = self.value(st.count, frame)
+        value = list_of(self.value(st.count, frame))
         if isinstance(value, Poison):
             raise Silent
         if isinstance(value, tuple) and not isinstance(value, Size):
