@@ -228,6 +228,7 @@ def _expressions(st: s.Stmt) -> Iterator[tuple[s.Expr, bool]]:
             yield from ((test, False) for test, _ in st.branches if test is not None)
         case s.Scan():
             yield from ((x, False) for _, x in st.over)
+            yield from ((c.start, False) for c in st.carries)
         case s.Next():
             yield st.value, False
         case s.Emit():

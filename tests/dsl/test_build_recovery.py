@@ -161,3 +161,37 @@ def test_claims_wait_until_the_file_stands() -> None:
         a = linear(dim)
     """
     assert [d.code for d in mistakes(text)] == ["A101"]
+
+
+NOT_REACHED = """
+block Loops(n, deep=True):
+    input xs: B N 8, maps: [B C h w], mask?: B N of bool
+    if deep:
+        input extra: B 8
+    steps = scan x in xs with h = {start}, past = [x0, x0]:
+        y = x + h
+        next h = y
+        next past = past[1:] + [{item}]
+        emit y, weight={emitted}
+    repeat reversed(maps) as heads[m] with top = maps[-1]:
+        fc = m -> conv(8)
+        next top = {following}
+    if training:
+        y = {test}
+    z = mask or steps.weight
+    heads[:].fc + [top] -> concat
+    return both=heads[:], last=z
+
+network Net:
+    input x: B 8
+    relu
+"""
+RIGHT = {"start": "zeros(8)", "item": "y", "emitted": "h", "following": "fc", "test": "extra if training else x0"}
+
+
+def test_names_of_loops_are_known_where_nothing_is_built() -> None:
+    text = NOT_REACHED.replace("    steps =", "    x0 = zeros(8)\n    steps =")
+    assert mistakes(text.format(**RIGHT)) == ()
+    for place in RIGHT:
+        found = mistakes(text.format(**{**RIGHT, place: "undefined"}))
+        assert [(d.code, d.title) for d in found] == [("A101", "nothing here is called `undefined`")], place

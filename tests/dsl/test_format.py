@@ -114,6 +114,16 @@ def _tight(line: str, sign: str) -> str:
         ("y=x[ :s ]+x[0:C]", "y = x[:s] + x[0 : C]"),
         ("if(a)and not(b):\n    relu", "if (a) and not (b):\n    relu"),
         ("-  relu\n- -x\n-x", "- relu\n- -x\n-x"),
+        # loops, lists, and what calls decide
+        ("repeat 3 as i with y=x,z = [ x,y ] :\n    next y=y*2\n    next   z=z[ 1: ]+[y]",
+         "repeat 3 as i with y = x, z = [x, y]:\n    next y = y * 2\n    next z = z[1:] + [y]"),
+        ("s=scan a in xs,b in ys with h=zeros( 8 ):\n    next h=a+b\n    emit h,weight=b",
+         "s = scan a in xs, b in ys with h = zeros(8):\n    next h = a + b\n    emit h, weight=b"),
+        ("[a,b]->concat\nc=blocks[ : ].fc", "[a, b] -> concat\nc = blocks[:].fc"),
+        ("repeat   reversed(maps) as  heads[m]:\n    - m->linear(2)\nreturn maps = heads[:],last=_",
+         "repeat reversed(maps) as heads[m]:\n    - m -> linear(2)\nreturn maps=heads[:], last=_"),
+        ("if  training:\n    relu\nelif not  mask:\n    tanh", "if training:\n    relu\nelif not mask:\n    tanh"),
+        ("y=mask or  zeros(8)\nz = a  if training else b", "y = mask or zeros(8)\nz = a if training else b"),
         # the margin
         ("relu:B 2 * C H / 2 (1+h w)", f"{'relu':56}: B 2*C H/2 (1 + h w)"),
         ('relu as "a"# why', f"{'relu':56}as \"a\"{'':13} # why"),
@@ -141,6 +151,8 @@ def test_rules(before, after):
         ("# only words", "# only words\n"),
         ("\n\n# words\n\n\n\nblock X:\n\n    relu\n\n\n    gelu\n\n\n", "# words\n\nblock X:\n    relu\n\n    gelu\n"),
         ("block X:\n relu\n# Y's\nblock Y:\n relu", "block X:\n    relu\n\n# Y's\nblock Y:\n    relu\n"),
+        ("block X:\n input maps:[B C h w],mask ? : B N of  bool\n if deep:\n  input y:B C",
+         "block X:\n    input maps: [B C h w], mask?: B N of bool\n    if deep:\n        input y: B C\n"),
         ("from a import B\nblock Y:\n relu", "from a import B\n\nblock Y:\n    relu\n"),
         ("block X:\n  if a:\n    relu\n    # in\n  # out\n# top", None),
         (
