@@ -41,7 +41,8 @@ _SEQUENCE = (
     "random(1, of=2, per_head=True)", "flat(window(4, shift=2))", "flat(dilated(3, step=2))", "~self", "~causal",
     "dense - sliding(3)", "causal & sliding(5)", "causal & sliding(5) | self", "strided(3) | sliding(3)",
     "block(2, near=0) | global_tokens(2) | random(1, of=2)", "window(4) & window(4, shift=2)",
-    "~(block(3) | strided(2))", "per_head([causal, sliding(3)])", "per_head([window(2), dense, self])", "causal - block(2, near=0) | self",
+    "~(block(3) | strided(2))", "per_head([causal, sliding(3)])", "per_head([window(2), dense, self])",
+    "causal - block(2, near=0) | self",
 )
 _GRID = (
     *_SEQUENCE, 'axial("row")', 'axial("col")', 'axial("row") | axial("col")', "window(2x3)", "window(2x3, shift=1x0)",
