@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from ogive.dsl import syntax as s
 from ogive.dsl.annotations import states_roles
-from ogive.dsl.apply import Naming
 from ogive.dsl.diagnostics import Label, fail
-from ogive.dsl.evaluate import unlisted
+from ogive.dsl.inputs import Naming
 from ogive.dsl.load import Definition
+from ogive.dsl.lookup import unlisted
 from ogive.dsl.names import Kind, check_key
 from ogive.dsl.pattern_values import maker_of
 from ogive.dsl.runs import Runs, has_inputs

@@ -9,7 +9,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.carried import Loop
 from ogive.dsl.diagnostics import Label, fail
 from ogive.dsl.either import Eithers
-from ogive.dsl.evaluate import list_of
+from ogive.dsl.lookup import list_of
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.ops.record import Size
 from ogive.dsl.values import POISON, Bundle, Poison, Silent, describe, whole

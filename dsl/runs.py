@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.apply import Naming, poisoned
+from ogive.dsl.apply import poisoned
 from ogive.dsl.diagnostics import ArchError, Label, fail
-from ogive.dsl.evaluate import unlisted
+from ogive.dsl.inputs import Naming
 from ogive.dsl.load import Definition
+from ogive.dsl.lookup import unlisted
 from ogive.dsl.names import Keys, Names
 from ogive.dsl.params import Parametrised
 from ogive.dsl.source import Span
