@@ -21,7 +21,7 @@ from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import exhausted, metered
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
-from ogive.dsl.variations import lines_varied, numbers, settings_guessed, settings_varied
+from ogive.dsl.variations import inputs_varied, lines_varied, numbers, settings_guessed, settings_varied
 
 __all__ = ["Repair", "Row", "repairs"]
 
@@ -127,7 +127,7 @@ def _tried(search: _Search) -> Iterator[Repair]:
     definitions = _reached(search.unit)
     for definition in definitions:
         yield from _numbers(search, definition)
-    for varied in (settings_varied, lines_varied, settings_guessed):
+    for varied in (settings_varied, inputs_varied, lines_varied, settings_guessed):
         for definition in definitions:
             for variation in varied(definition, search.unit):
                 if search.holds(definition, variation.tree):

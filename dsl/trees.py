@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ogive.dsl import syntax as s
 from ogive.dsl.source import Source, Span
@@ -16,11 +15,15 @@ Around: TypeAlias = tuple[Any, ...]
 """The nodes around a node, outermost first."""
 
 
-@cache
-def _fields(kind: Hashable) -> tuple[str, ...]:
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+
+
+def _fields(kind: type) -> tuple[str, ...]:
     """The fields of a class of nodes that may hold nodes."""
-    return tuple(f.name for f in fields(kind)  # type: ignore[arg-type]
-                 if not f.name.endswith("span") and f.name not in ("source", "depth"))
+    if kind not in _FIELDS:
+        names = (f.name for f in fields(kind))
+        _FIELDS[kind] = tuple(n for n in names if not n.endswith("span") and n not in ("source", "depth"))
+    return _FIELDS[kind]
 
 
 def _is_node(value: object) -> bool:

@@ -14,7 +14,7 @@ from ogive.dsl.ops.record import Size
 from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import Around, exchanged, walk
 
-__all__ = ["Variation", "lines_varied", "numbers", "settings_guessed", "settings_varied"]
+__all__ = ["Variation", "inputs_varied", "lines_varied", "numbers", "settings_guessed", "settings_varied"]
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "xavier", "lecun", "zeros", "ones", "normal")
 """Ways to start a weight."""
@@ -175,6 +175,35 @@ def _sizes(unit: Unit) -> list[tuple[int, ...]]:
     """The sizes of a file, and the usual ones."""
     found = [node.values for node, _ in walk(unit.file.definitions) if isinstance(node, s.SizeExpr)]
     return list(dict.fromkeys([*found, (1, 1), (2, 2), (3, 3), (5, 5), (7, 7)]))
+
+
+# ------------------------------------------------------------------------------------------------ inputs
+def inputs_varied(definition: s.Definition, unit: Unit) -> Iterator[Variation]:
+    """The shape of an input with another number, with two axes exchanged, or with an axis more."""
+    for port, _ in walk(definition):
+        if not isinstance(port, s.Port):
+            continue
+        dims, span = port.shape.dims, port.shape.span
+        for i, dim in enumerate(dims):
+            if isinstance(dim, s.NumberDim):
+                for number in (1, 3, 4):
+                    if number != dim.value:
+                        other = replace(dim, value=number)
+                        yield Variation(exchanged(definition, dim, other), dim.span, f"with `{number}` here")
+            if i + 1 < len(dims):
+                turned = (*dims[:i], dims[i + 1], dim, *dims[i + 2 :])
+                yield _input(definition, port, turned, span, f"with `{dim.span.text}` behind the axis after it")
+        more: list[s.Dim] = [s.NameDim(letter, span) for letter in "BCNHW"]
+        more += [s.NumberDim(number, span) for number in (1, 3)]
+        more += [s.NameDim(p.name, span) for p in definition.params] if isinstance(definition, s.Network) else []
+        for i in range(len(dims) + 1):
+            for dim in more:
+                text = dim.name if isinstance(dim, s.NameDim) else getattr(dim, "value", "")
+                yield _input(definition, port, (*dims[:i], dim, *dims[i:]), span, f"with an axis `{text}` more here")
+
+
+def _input(definition: s.Definition, port: s.Port, dims: tuple[s.Dim, ...], span: Span, words: str) -> Variation:
+    return Variation(exchanged(definition, port.shape, replace(port.shape, dims=dims)), span, words)
 
 
 # ------------------------------------------------------------------------------------------------ lines

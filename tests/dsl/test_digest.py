@@ -83,6 +83,7 @@ def test_a_digest_holds_in_a_table() -> None:
     ("width=16", "width=18", 8, "with `16` here"),
     ("conv(width, 3x3", "conv(width, 5x5", 4, "with `3x3` here"),
     ("bias=False", "bias=True", 4, "with `False` here"),
+    ("input x: B 3", "input x: B 1", 12, "with `3` here"),
     ("one + two", "one - two", None, "the table would say"),
 ])
 def test_where_a_change_would_mend_it(old: str, new: str, line: int | None, words: str) -> None:

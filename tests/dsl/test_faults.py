@@ -62,7 +62,7 @@ assert judged(text.replace("depth=3", "depth=2")) == "caught"
 
 
 def test_a_sample_of_faults_is_caught_without_torch() -> None:
-    code = SAMPLE.format(bench=str(BENCH.parent), root=str(ROOT), count=80)
+    code = SAMPLE.format(bench=str(BENCH.parent), root=str(ROOT), count=120)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
