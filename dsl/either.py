@@ -227,7 +227,8 @@ class Eithers(Carried):
             return a
         if isinstance(a, Bundle) and isinstance(b, Bundle):
             if len(a.outs) == len(b.outs) and a.labels == b.labels:
-                outs = tuple(self._either_result(when, x, y, what, span, frame) for x, y in zip(a.outs, b.outs, strict=True))
+                both = zip(a.outs, b.outs, strict=True)
+                outs = tuple([self._either_result(when, x, y, what, span, frame) for x, y in both])
                 return Bundle(outs, a.labels, a.parts and b.parts, title=a.title if a.title == b.title else "")
             if not (a.parts or b.parts):
                 return Bundle((self._either_result(when, a.first, b.first, what, span, frame),))
@@ -249,7 +250,7 @@ class Eithers(Carried):
             return a if a.edge == b.edge else self.either(when, a, b, what, span, frame)
         if isinstance(a, Poison) or isinstance(b, Poison):
             return POISON
-        raise self._unlike(when, *(describe(x) for x in (a, b)), what, span, frame)
+        raise self._unlike(when, describe(a), describe(b), what, span, frame)
 
     def either(self, when: When, a: Out, b: Out, what: str, span: Span, frame: Frame) -> Out:
         """The node that stands for `a` where `when` holds, for `b` elsewhere."""
@@ -293,7 +294,8 @@ class Eithers(Carried):
 
     def _unlike(self, when: When, a: str, b: str, what: str, span: Span, frame: Frame) -> ArchError:
         return fail(
-            "A144", f"{what} is {a} {_says(when.said(self.work.when))}, and {b} otherwise", span, notes=self.trail(frame),
+            "A144", f"{what} is {a} {_says(when.said(self.work.when))}, and {b} otherwise", span,
+            notes=self.trail(frame),
             help="both sides are built and meet here: lists as long as each other" if a[:6] == b[:6] == "a list"
             else "both sides are built and meet here: same axes in the same order, only sizes may differ",
         )

@@ -190,7 +190,8 @@ class Work:
             ArchError: A516 that makes too many kinds of calls.
         """
         if flag not in self.flags and len(self.flags) >= limits.FLAGS:
-            raise fail("A516", f"calls decide more than {limits.FLAGS} things here: optional inputs, and `training`", span,
+            what = f"calls decide more than {limits.FLAGS} things here: optional inputs, and `training`"
+            raise fail("A516", what, span,
                        labels=[Label(place, f"`{name}`") for name, place in self.flags.items()],
                        help=f"each doubles the kinds of calls, and {2 ** limits.FLAGS} kinds are built at most")
         self.flags.setdefault(flag, span)

@@ -49,7 +49,7 @@ def close(found: Any, wanted: Any) -> None:
 def test_a_feature_pyramid_is_torchvision_s(side: int) -> None:
     """Lin et al. 2017: keys, numbers and gradients, over a carried map from coarse to fine."""
     peers.torchvision()
-    from torchvision.ops import FeaturePyramidNetwork  # noqa: PLC0415
+    from torchvision.ops import FeaturePyramidNetwork
 
     reference = FeaturePyramidNetwork([8, 16, 32], 4).double()
     module = compiled(FPN)

@@ -182,7 +182,7 @@ network N:
             next h = _ + 2 * h
             emit h
 """)
-    assert [k for k in module.state_dict() if k.endswith("bias")] == ["layers.0.steps.fc.bias", "layers.1.steps.fc.bias"]
+    assert [k for k in module.state_dict() if "bias" in k] == ["layers.0.steps.fc.bias", "layers.1.steps.fc.bias"]
     x = data(2, 4, 3)
     found = module(x)
     for i in range(2):
@@ -236,7 +236,7 @@ network N:
     return steps, k=steps.k, last=h, sum=k
 """)
     x, ids = data(2, 4, 3), torch.tensor([[1, 2, 3, 4], [0, 0, 6, 6]])
-    with pytest.raises(ArchError, match="A706|A705"):
+    with pytest.raises(ArchError, match="A705"):
         module(x, ids[:, :3])
     steps, k, last, total = module(x, ids)
     close(steps, x.cumsum(1))
@@ -269,10 +269,11 @@ network N:
 
 
 def test_a_scan_without_states_is_a_map_and_one_without_emit_a_fold() -> None:
-    module = compiled("network N:\n    input xs: B N 3\n    each = scan x in xs:\n        fc = linear(2)\n        emit _\n")
+    head = "network N:\n    input xs: B N 3\n"
+    module = compiled(f"{head}    each = scan x in xs:\n        fc = linear(2)\n        emit _\n")
     x = data(2, 4, 3)
     close(module(x), module.each.fc(x))
-    fold = compiled("network N:\n    input xs: B N 3\n    scan x in xs with h = zeros(3):\n        next h = h * 0.5 + x\n")
+    fold = compiled(f"{head}    scan x in xs with h = zeros(3):\n        next h = h * 0.5 + x\n")
     wanted = sum(x[:, t] * 0.5 ** (3 - t) for t in range(4))
     close(fold(x), wanted)
 

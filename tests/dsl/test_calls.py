@@ -39,7 +39,8 @@ def test_conditions_are_truth_tables() -> None:
 
 @pytest.mark.parametrize(
     ("when", "words"),
-    [(flag("a"), "a"), (~flag("a"), "not a"), (flag("a") & ~flag("b"), "a and not b"), (flag("a") | flag("b"), "a or b"),
+    [(flag("a"), "a"), (~flag("a"), "not a"), (flag("a") & ~flag("b"), "a and not b"),
+     (flag("a") | flag("b"), "a or b"),
      (ALWAYS, "always"), (NEVER, "never")],
 )
 def test_conditions_in_words(when: When, words: str) -> None:
@@ -169,10 +170,12 @@ def test_an_optional_input_is_read_where_it_is_there(use: str) -> None:
 
 
 def test_an_input_under_an_if_on_parameters() -> None:
-    text = "network N(masked=True):\n    input x: B 8\n    if masked:\n        input mask: B 8\n    if masked:\n        x * mask\n"
+    text = "network N(masked=True):\n    input x: B 8\n    if masked:\n        input mask: B 8\n"
+    text += "    if masked:\n        x * mask\n"
     assert built(text, "N").graph.inputs == ("x", "mask")
     assert built(text, "N", masked=False).graph.inputs == ("x",)
-    block = "block A(n):\n    input x: B C\n    if n > 1:\n        input y: B C\n    else:\n        input y?: B C\n    x\n"
+    block = "block A(n):\n    input x: B C\n    if n > 1:\n        input y: B C\n    else:\n"
+    block += "        input y?: B C\n    x\n"
     assert built(network("x, x -> A(2)", VECTOR, block), "N")
     assert built(network("x -> A(1)", VECTOR, block), "N")
     wrong("x -> A(2)", VECTOR, block, code="A207")

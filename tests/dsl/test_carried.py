@@ -43,7 +43,8 @@ def test_keys_and_indices() -> None:
 def test_sizes_may_change_and_axes_may_not() -> None:
     body = "repeat 3 as i with y = x:\n    a{i} = y -> conv(8, 3x3, stride=2)\n    next y = a{i}"
     assert shapes(body, "input x: B 8 H=64 W=64") == ["B 8 8 8"]
-    wrong("repeat 2 with y = x:\n    a = y -> global_pool\n    next y = a", code="A142", words="next would be the tensor")
+    wrong("repeat 2 with y = x:\n    a = y -> global_pool\n    next y = a", code="A142",
+          words="next would be the tensor")
 
 
 def test_lists_may_grow_in_a_repeat() -> None:
@@ -67,7 +68,8 @@ def test_a_later_loop_carries_on() -> None:
 
 @pytest.mark.parametrize("header", ["residual:", "if True:", "stage:"])
 def test_next_in_a_container_of_the_body(header: str) -> None:
-    assert "relu" in flow(f"repeat 1 with y = x:\n    {header}\n        a = tanh\n        next y = a\ny -> relu", VECTOR)[-2]
+    body = f"repeat 1 with y = x:\n    {header}\n        a = tanh\n        next y = a\ny -> relu"
+    assert "a -> relu" in flow(body, VECTOR)[-2]
 
 
 def test_next_belongs_to_the_nearest_loop() -> None:

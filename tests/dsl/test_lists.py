@@ -27,7 +27,8 @@ def read(what: str, body: str = "") -> list[str]:
     ("what", "nodes"),
     [
         ("[x, a]", "x, a"), ("[x, a] + [a]", "x, a, a"), ("reversed([x, a])", "a, x"), ("[x, a, x][1:]", "a, x"),
-        ("[x, a, x][:2]", "x, a"), ("[x, a, x][-2:]", "a, x"), ("[x, [a, x]]", "x, a, x"), ("[[x, a], [x, x]][0]", "x, a"),
+        ("[x, a, x][:2]", "x, a"), ("[x, a, x][-2:]", "a, x"), ("[x, [a, x]]", "x, a, x"),
+        ("[[x, a], [x, x]][0]", "x, a"),
         ("pair", "x, a"), ("pair[1:] + pair[:1]", "a, x"),
     ],
 )
@@ -71,7 +72,8 @@ def test_a_letter_of_one_size_in_all_is_known_below() -> None:
             fc = maps[0] -> conv({})
     """
     assert shapes("a = relu\ny = [x, a] -> Sum(4)", above=above.format("C // 2")) == ["B 4 H W"]
-    wrong("a = conv(4)\ny = [x, a] -> Sum(4)", above=above.format("C // 2"), code="A101", words="nothing here is called `C`")
+    wrong("a = conv(4)\ny = [x, a] -> Sum(4)", above=above.format("C // 2"), code="A101",
+          words="nothing here is called `C`")
 
 
 def test_the_annotation_holds_for_each_item() -> None:
@@ -110,7 +112,8 @@ def test_a_line_whose_value_is_a_list() -> None:
             a = tanh
             return [x, a]
     """
-    for what in ("t[1] -> relu", "t[1:] -> stack", "t + [x] -> stack", "repeat t as m:\n    m * 2", "reversed(t)[0] -> relu"):
+    uses = ("t[1] -> relu", "t[1:] -> stack", "t + [x] -> stack", "repeat t as m:\n    m * 2", "reversed(t)[0] -> relu")
+    for what in uses:
         assert flow(f"t = Two\n{what}", VECTOR, above)
     assert shapes("t = Two\ny = x -> linear(len(t))", VECTOR, above) == ["B 2"]
 

@@ -46,14 +46,16 @@ def test_the_name_stands_for_what_it_emits() -> None:
 
 def test_without_emit_the_first_state_is_the_flow() -> None:
     assert shapes(FOLD, TOKENS) == ["B 8"]
-    assert shapes("scan x in xs with a = zeros(3), b = zeros(8):\n    next a = a + 1\n    next b = x\n", TOKENS) == ["B 3"]
+    body = "scan x in xs with a = zeros(3), b = zeros(8):\n    next a = a + 1\n    next b = x\n"
+    assert shapes(body, TOKENS) == ["B 3"]
 
 
 def test_starts() -> None:
     for start in ("zeros(8)", "first", "t", "first + t"):
         body = f"first = xs -> take(0)\nt = learned(8)\nscan x in xs with h = {start}:\n    next h = h + x\n"
         assert shapes(body, TOKENS) == ["B 8"]
-    assert shapes("scan x in xs with h = [zeros(8), zeros(8)]:\n    next h = [h[1], x]\n    emit h[0]", TOKENS) == ["B N 8"]
+    body = "scan x in xs with h = [zeros(8), zeros(8)]:\n    next h = [h[1], x]\n    emit h[0]"
+    assert shapes(body, TOKENS) == ["B N 8"]
 
 
 def test_multiply_adds_and_nodes_count_once_for_each_position() -> None:
