@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from math import prod
 from typing import Any
@@ -12,13 +13,14 @@ from ogive.dsl import limits
 from ogive.dsl.diagnostics import Label, fail, offer
 from ogive.dsl.dims import TooLarge
 from ogive.dsl.dims_text import show
+from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.inputs import ANONYMOUS, Inputs, Naming
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.merge import Concat
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
 from ogive.dsl.source import Span
-from ogive.dsl.types import Tensor
+from ogive.dsl.types import Axis, Tensor
 from ogive.dsl.values import (
     POISON,
     Bundle,
@@ -158,7 +160,7 @@ class Applier(Inputs):
         node_id = self.work.new_id(path)
         place = Place(self.work, frame, node_id, span)
         try:
-            outputs = made.shape(place, *types)
+            outputs = self._simplest_shapes(made.shape(place, *types), frame)
             weights = made.weights(place, *types)
             macs = made.macs(types, outputs)
         except Mismatch as error:
@@ -186,6 +188,13 @@ class Applier(Inputs):
         self.work.results[path] = made_here[0].edge
         results, labels = _grouped(made_here, made.results)
         return Bundle(results, labels, made.parts and len(outputs) > 1, key=key, title=naming.label or made.op)
+
+    def _simplest_shapes(self, outputs: tuple[Tensor, ...], frame: Frame) -> tuple[Tensor, ...]:
+        """Shapes in the simplest words that the facts here allow: `H/4`, not `floor((H + 3)/4)`, where 4 divides H."""
+        facts = frame.body.facts
+        if not facts.rewrites:
+            return outputs
+        return tuple(replace(x, axes=tuple(_simplest(axis, facts) for axis in x.axes)) for x in outputs)
 
     def _bounded(self, outputs: tuple[Tensor, ...], span: Span, frame: Frame) -> None:
         for tensor in outputs:
@@ -270,6 +279,16 @@ class Applier(Inputs):
                 self.work.add_parameter(key, weight, node.id, node.span, shared)
             elif given.key is not None:
                 self.work.add_parameter(key, weight, node.id, node.span, shared, tied=given.key)
+
+
+def _simplest(axis: Axis, facts: Facts) -> Axis:
+    size = facts.simplify(axis.size)
+    if size == axis.size:
+        return axis
+    segments = tuple(
+        replace(x, size=facts.simplify(x.size), grid=tuple(map(facts.simplify, x.grid))) for x in axis.segments
+    )
+    return replace(axis, size=size, segments=segments)
 
 
 def poisoned(inputs: Sequence[Result | Partial], op: OpValue) -> bool:

@@ -188,6 +188,11 @@ class Facts:
 
     # -- using
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether anything is known that simplifies sizes."""
+        return bool(self._rewrites)
+
     def simplify(self, dim: Dim) -> Dim:
         """`dim` with everything known put in. The answer may hold changed variables: write it with `show`."""
         if isinstance(dim, int):
