@@ -43,6 +43,8 @@ def expand(built: Built, keep_repeats: bool = False) -> str:
     graph = built.graph
     if built.cases:
         raise _cannot(built, "what it builds is decided by each call: `training`, or an input that may be left out")
+    if any(node.op == "scan" for node in graph):
+        raise _cannot(built, "it holds a `scan`, whose body is one for all positions")
     text = _written(built, [], keep_repeats)
     again = _read(built, text)
     missing = [g for g in graph.guards if g.condition not in {x.condition for x in again.guards}]

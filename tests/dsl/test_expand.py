@@ -123,3 +123,10 @@ def test_what_only_a_statement_can_say_is_refused():
     with pytest.raises(ArchError, match="cannot be written out") as error:
         expand(build(load_text(text)))
     assert error.value.codes == ("A314",)
+
+
+def test_a_scan_is_named_as_what_cannot_be_written_out():
+    text = "network N:\n    input xs: B N 8\n    scan x in xs:\n        emit x * 2\n"
+    with pytest.raises(ArchError, match="it holds a `scan`") as error:
+        expand(build(load_text(text)))
+    assert error.value.codes == ("A314",)
