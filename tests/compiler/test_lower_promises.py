@@ -53,6 +53,8 @@ BOXES = tokens(B, M, 4)
 STATE, CHANNELS = vector(B, 5), rows((Role.CHANNEL, 5))
 LAYERS = ({}, {"layers": 2, "dropout": 0.3}, {"layers": 2, "bidirectional": True, "init": "xavier"})
 
+COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "min", "max")
+
 Case = tuple[str, tuple[Tensor, ...], dict[str, Any]]
 
 CASES: list[Case] = [
@@ -189,6 +191,24 @@ CASES: list[Case] = [
      {"heads": 3}),
     *[("rope", xs, {"heads": 3, "layout": way}) for xs in ((T,), (T, tokens(B, M, 12))) for way in ("half", "pairs")],
     ("rope", (grid(H, W, 12, prefix=1),), {"heads": 3}),
+    *[(op, (x,), {"axis": axis, "keep": keep}) for op in ("sum_over", "mean_over", "max_over", "norm", "argmax")
+      for x, axis in ((T, "N"), (I, "C"), (I, "W")) for keep in (False, True)],
+    *[(op, (T,), {}) for op in ("sign", "log2", "l2_normalize", "argsort")],
+    ("l2_normalize", (I,), {"axis": "C"}), ("argsort", (T,), {"axis": "C", "descending": True}),
+    ("top_k", (tokens(B, 9, 12),), {"n": 4}), ("top_k", (T,), {"n": 3, "axis": "C"}),
+    ("unstack", (tokens(B, 3, 12),), {"axis": "N"}), *[("maxout", (x,), {"n": 3}) for x in (I, T, V)],
+    ("gather", (T, ids(M)), {}), ("repeat_to", (tokens(1, 1, 12),), {"n": 5}), ("repeat_to", (tokens(B, 1, 12),), {"n": N}),
+    *[("subsample", (x,), {"step": Size((2, 3))}) for x in (I, G)],
+    *[(op, (T, T), {}) for op in COMPARISONS], *[(op, (I, LEARNED), {"number": None}) for op in COMPARISONS],
+    *[(op, (T,), {"number": 0.5, "reverse": True}) for op in COMPARISONS],
+    ("min", (ids(N),), {"number": 3}), ("less", (T,), {"number": N}),
+    ("where", (T.of("bool"), T, LEARNED), {}), ("masked_fill", (T, T.of("bool")), {"value": 0}),
+    ("dot", (T, T), {"letters": (("B", "N", "C"), ("B", "N", "C"))}),
+    ("dot", (T, tokens(B, M, 12)), {"letters": (("B", "N", "C"), ("B", "M", "C"))}),
+    ("matmul", (HEADS, rows((Role.BATCH, B), (Role.HEAD, 3), (Role.CHANNEL, 4), (Role.POSITION, M))), {}),
+    ("rearrange", (G,), {"left": ((("B", B),), (("h", H), ("w", W)), (("C", 12),)),
+                         "right": ((("B", B),), (("C", 12),), (("h", H),), (("w", W),))}),
+    ("uniform", (T,), {"like": Reference("x0", T)}),
     ("dropout", (T,), {"p": 0.3}), ("drop_path", (T,), {"p": 0.3}), ("drop_path", (I,), {"p": 0.3, "mode": "batch"}),
 ]
 
@@ -196,7 +216,9 @@ CASES: list[Case] = [
 def data(t: Tensor, sizes: dict[str, int]) -> torch.Tensor:
     shape = [evaluate(size, sizes) for size in t.shape]
     if t.dtype == "int":
-        return torch.randint(1, 9, shape)
+        return torch.randint(1, 6, shape)
+    if t.dtype == "bool":
+        return torch.rand(shape) > 0.5
     return torch.rand(shape) + 0.1
 
 
