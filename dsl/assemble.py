@@ -13,6 +13,7 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.either import Either
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Given, Graph, Guard, Node, Parameter, Returned, edges_of
+from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Primitive, Reference
 from ogive.dsl.types import Axis, Segment, Tensor
 from ogive.dsl.when import TRAINING, Case, When, cases
@@ -134,7 +135,10 @@ def _needed(work: Work, inputs: tuple[str, ...], returns: Returns, one: _Decided
         node_id = todo.pop()
         if node_id not in needed:
             needed.add(node_id)
-            todo += [one.edge(e).node for e in work.nodes[node_id].inputs]
+            node = work.nodes[node_id]
+            todo += [one.edge(e).node for e in node.inputs]
+            if isinstance(node.primitive, Scan):  # its body takes them, read or not
+                todo += [*node.primitive.items, *node.primitive.states]
     _keep_sources(work, needed)
     return {k: one.node(n) for k, n in work.nodes.items() if k in needed and n.op != "if"}
 

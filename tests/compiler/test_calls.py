@@ -406,3 +406,11 @@ network N:
     assert module(x)[0].shape == (2, 3, 2)
     close(module(x)[0], module.fc(module.t).expand(2, 3, 2))
     close(module(x, noise)[0], module.fc(noise))
+
+
+def test_weights_from_outside_serve_every_kind_of_call() -> None:
+    module = compiled(CALLS).eval()
+    zeros = {k: torch.zeros_like(v) for k, v in module.state_dict().items()}
+    for inputs in ((X,), (X, MASK)):
+        assert torch.func.functional_call(module, zeros, inputs).abs().sum() == 0
+        assert module(*inputs).abs().sum() > 0

@@ -278,6 +278,92 @@ def test_a_scan_without_states_is_a_map_and_one_without_emit_a_fold() -> None:
     close(fold(x), wanted)
 
 
+def test_what_a_body_does_not_read_enters_all_the_same() -> None:
+    module = compiled("""
+network N:
+    input xs: B N 3, ys: B N 2
+    scan x in xs, y in ys with h = ones(4), last = zeros(2):
+        next h = h * 2
+        next last = y
+        emit h
+    return _, h, last
+""")
+    y = data(2, 5, 2)
+    powers, h, last = module(data(2, 5, 3), y)
+    close(powers[0, :, 0], torch.tensor([1, 2, 4, 8, 16], dtype=torch.float64))
+    close(h, torch.full((2, 4), 32, dtype=torch.float64))
+    close(last, y[:, -1])
+
+
+def test_a_mask_that_a_call_may_leave_away_in_the_body() -> None:
+    module = compiled("""
+network N:
+    input xs: B N 4, memory: B M 4, mask?: B M of bool
+    steps = scan x in xs with h = zeros(1, 1, 4):
+        q    = h + x
+        fc   = linear(4)
+        read = fc, memory, memory -> attend(1, mask=mask)
+        next h = read
+        emit read
+    return h
+""")
+    assert list(module.state_dict()) == ["steps.fc.weight", "steps.fc.bias"]
+    x, memory = data(2, 3, 4), data(2, 5, 4, seed=1)
+    mask = torch.tensor([[True] * 3 + [False] * 2] * 2)
+    close(module(x, memory, mask), module(x, memory[:, :3]))
+    close(copy.deepcopy(module)(x, memory, mask), module(x, memory, mask))
+    frozen = ogive.freeze(module.eval(), given=["mask"])
+    close(frozen(x, memory, mask), module(x, memory, mask))
+
+
+def test_a_batchnorm_in_the_body_counts_every_position() -> None:
+    module = compiled("""
+network N:
+    input xs: B N 4
+    steps = scan x in xs with h = zeros(4):
+        bn = batchnorm
+        next h = bn + h
+        emit h
+""")
+    x = data(5, 3, 4)
+    module(x)
+    assert int(module.steps.bn.num_batches_tracked) == 3
+    other = copy.deepcopy(module)
+    other(x)
+    assert [int(m.steps.bn.num_batches_tracked) for m in (module, other)] == [3, 6]
+    close(ogive.freeze(module.eval())(x), module(x))
+
+
+def test_a_scan_in_a_shared_block_runs_where_the_block_runs() -> None:
+    module = compiled("""
+block Enc:
+    input xs: B N C
+    s = scan x in xs with h = zeros(C):
+        fc = linear(C)
+        next h = fc + h
+        emit h
+
+network N:
+    input a: B N 4, b: B M 4
+    shared enc = Enc
+    p = a -> enc
+    q = b -> enc
+    return p=p, q=q
+""")
+    assert list(module.state_dict()) == ["enc.s.fc.weight", "enc.s.fc.bias"]
+    x = data(2, 5, 4)
+    found = module(x, x[:, :3])
+    close(found["p"][:, :3], found["q"])
+
+
+def test_weights_from_outside_reach_the_body() -> None:
+    module = compiled(LSTM)
+    zeros = {k: torch.zeros_like(v) for k, v in module.state_dict().items()}
+    x = data(2, 5, 3)
+    assert torch.func.functional_call(module, zeros, (x,))["words"].abs().sum() == 0
+    assert module(x)["words"].abs().sum() > 0
+
+
 def test_a_decoder_in_a_block() -> None:
     module = compiled(DECODER)
     words, ids = torch.randint(11, (2, 5)), torch.randint(11, (2, 3))
