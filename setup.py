@@ -13,7 +13,7 @@ setup(
     package_dir=ROOMS,
     package_data={
         "ogive": ["py.typed", "data/**/*"],
-        "ogive.dsl": ["**/*.lark"],
+        "ogive.dsl": ["**/*.lark", "**/*.json"],
         "ogive.compiler": ["**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.json", "**/*.txt"],
         "ogive.library": ["**/*.arch"],
     },

@@ -1,10 +1,11 @@
-"""Writes the pages that are made of other files.
+"""Writes the files that are made of others.
 
     python docs/generate.py                     all of them
     python docs/generate.py docs/errors.md      one of them
 
 docs/primitives.md from the records: signatures, meanings, and what an example of each comes to. docs/errors.md and
 ogive/data/errors.json, which `ogive explain-error` reads, from docs/meanings.md and the cases of the tests.
+dsl/grammar.json, the parser's table, from dsl/grammar.lark.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
+from ogive.dsl import grammar
 from ogive.dsl.codes import CODES, RANGES
 from ogive.dsl.dims import Poly
 from ogive.dsl.ops import RECORDS
@@ -383,6 +385,7 @@ def errors_data() -> str:
 
 WRITTEN: Final[dict[str, Callable[[], str]]] = {
     "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
+    "dsl/grammar.json": grammar.data,
 }
 """The files that this writes, with what is in them."""
 

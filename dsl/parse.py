@@ -1,10 +1,9 @@
-"""Text to tree. The only module that makes a parser of lark; it is iterative, and so is the walk to our tree."""
+"""Text to tree. The parser of Lark is iterative, and so is the walk to our tree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any, cast
 
 from lark import Lark, Token
@@ -13,6 +12,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from ogive.dsl import syntax as s
 from ogive.dsl.convert import Converter
 from ogive.dsl.diagnostics import ArchError, Diagnostic, fail
+from ogive.dsl.grammar import parser
 from ogive.dsl.layout import Layout
 from ogive.dsl.mistakes import explain
 from ogive.dsl.recovery import syntax_errors
@@ -65,9 +65,9 @@ def parse_expression(source: Source) -> s.Expr:
 
 def tokens(source: Source) -> Iterator[Token]:
     """The tokens of a text that parses, _NL, _INDENT and _DEDENT among them; comments lie between them."""
-    parser, layout = _parser()
+    reader, layout = _parser()
     layout.source = source
-    return parser.parse_interactive(source.text + "\n", start="start").iter_parse()
+    return reader.parse_interactive(source.text + "\n", start="start").iter_parse()
 
 
 def terminals() -> dict[str, str]:
@@ -78,12 +78,7 @@ def terminals() -> dict[str, str]:
 @cache
 def _parser() -> tuple[Lark, Layout]:
     layout = Layout()
-    text = (files("ogive.dsl") / "grammar.lark").read_text(encoding="utf-8")
-    parser = Lark(
-        text, parser="lalr", lexer="contextual", postlex=cast(Any, layout), start=["start", "expr"],
-        propagate_positions=True, maybe_placeholders=True,
-    )
-    return parser, layout
+    return parser(layout), layout
 
 
 def _parse(source: Source, start: str) -> Any:
@@ -91,11 +86,11 @@ def _parse(source: Source, start: str) -> Any:
 
 
 def _tree(source: Source, start: str) -> Any:
-    parser, layout = _parser()
+    reader, layout = _parser()
     layout.source = source
     text = source.text + "\n" if start == "start" else source.text
     try:
-        return parser.parse(text, start=start)
+        return reader.parse(text, start=start)
     except UnexpectedInput as error:
         raise ArchError((_explained(source, error),)) from None
 
