@@ -11,10 +11,13 @@ from ogive.dsl.diagnostics import fail, offer
 if TYPE_CHECKING:
     from ogive.network import Network
 
-__all__ = ["AsJson", "File", "Net", "Root", "Set", "SizeOf", "open_network", "settings_of", "sizes_from"]
+__all__ = [
+    "AsJson", "File", "Net", "Root", "Set", "SizeOf", "library_files", "open_network", "settings_of", "sizes_from",
+]
 
 
-def _library(incomplete: str) -> list[str]:
+def library_files(incomplete: str) -> list[str]:
+    """The names of the library's files that begin so."""
     from ogive.dsl.load import library_names
 
     return [name for name in library_names() if name.startswith(incomplete)]
@@ -35,7 +38,7 @@ File: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="FILE", help="An .arch file, a name of the library such as `vit`, or - for standard input.",
-        autocompletion=_library,
+        autocompletion=library_files,
     ),
 ]
 Net: TypeAlias = Annotated[

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from door.command import SMALL, ogive
+from door.command import SMALL, ogive, refused
 from PIL import Image
 
 from ogive import __version__
@@ -216,3 +216,17 @@ def test_fmt_goes_through_links() -> None:
     os.symlink("messy.arch", "link.arch")
     assert ogive("fmt", "link.arch").code == 0
     assert Path("link.arch").is_symlink() and Path("messy.arch").read_text() == SMALL
+
+
+def test_draw_a_pattern() -> None:
+    Path("near.arch").write_text("pattern near(n=2):\n    allow abs(q.row - k.row) <= n and abs(q.col - k.col) <= n\n")
+    answer = ogive("draw", "--pattern", "near(1) | prefix", "--from", "near.arch", "--grid", "5x6", "--prefix", "1",
+                   "--query", "0,0", "-o", "near.svg")
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err == "wrote near.svg: near(n=1) | prefix\n"
+    assert "what query (0, 0) sees" in Path("near.svg").read_text()
+    for words in (["small.arch", "--pattern", "dense", "--grid", "3"], ["--pattern", "dense", "--grid", "3",
+                  "--depth", "1"], ["small.arch", "--grid", "3"], [], ["--pattern", "dense", "--grid", "0x3"],
+                  ["--pattern", "dense", "--grid", "2x2x2x2"], ["--pattern", "dense", "--grid", "٣"]):
+        refused(ogive("draw", *words, "-o", "no.svg"), 2, "error[A803]")
+    assert not Path("no.svg").exists()
