@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ogive.dsl.diagnostics import Diagnostic, Label
@@ -61,12 +61,13 @@ def broken(claims: Sequence[Claim], unit: Unit) -> Iterator[Diagnostic]:
         yield _changed(rows, changed, unit)
 
 
-def cause(tables: Sequence[tuple[str, Sequence[Claim]]], unit: Unit) -> list[Repair]:
+def cause(tables: Sequence[tuple[str, Sequence[Claim]]], stands: Container[str], unit: Unit) -> list[Repair]:
     """Where a change would make every network of a table build, and have its digest. Networks that do not build now
-    stand first. Without a digest nothing is looked for: figures alone fit too many changes."""
+    stand first; `stands` are the others. Without a digest nothing is looked for: figures alone fit too many changes."""
     if not all(any(c.figure == "digest" for c in claims) for _, claims in tables):
         return []
-    return repairs(unit, [_row(name, claims, None) for name, claims in tables], None)
+    rows = [replace(_row(name, claims, None), wrong=name not in stands) for name, claims in tables]
+    return repairs(unit, rows, None)
 
 
 def _misprint(claim: Claim) -> Diagnostic:
@@ -126,8 +127,9 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
             off |= {part: now[part] != printed for part, printed in _parts(c.printed).items()}
         elif not c.holds or (c.figure == "params" and params is not None):  # rounded, a figure moves unseen
             off[c.figure] = not c.holds
+    wrong = graph is None or not all(c.holds for c in claims)
     exact = any(c.figure == "digest" for c in claims)
-    return Row(network, holds, features, off, None if params is None else int(params.replace("_", "")), exact)
+    return Row(network, holds, features, off, None if params is None else int(params.replace("_", "")), wrong, exact)
 
 
 def _parts(printed: str) -> dict[str, object]:

@@ -56,7 +56,7 @@ def caused(definition: Definition, built: Mapping[str, Built]) -> list[Repair]:
             if printed:
                 rows.append((name, printed))
     rows.sort(key=lambda row: row[0] in built)
-    return cause(rows, definition.unit) if rows and rows[0][0] not in built else []
+    return cause(rows, built, definition.unit) if rows and rows[0][0] not in built else []
 
 
 def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, Built]) -> list[Claim]:

@@ -42,6 +42,8 @@ class Row:
     """Of each feature, whether it is another one now than it should be."""
     params: int | None
     """The parameters, where they are printed digit for digit."""
+    wrong: bool
+    """Whether it does not have it now."""
     exact: bool
     """Whether a network that has all of this is the one that is meant: there is a digest."""
 
@@ -125,8 +127,9 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
 
 def _tried(search: _Search) -> Iterator[Repair]:
     definitions = _reached(search.unit)
-    for definition in definitions:
-        yield from _numbers(search, definition)
+    for of_preset in (True, False):
+        for definition in definitions:
+            yield from _numbers(search, definition, of_preset)
     for varied in (settings_varied, inputs_varied, lines_varied, settings_guessed):
         for definition in definitions:
             for variation in varied(definition, search.unit):
@@ -135,13 +138,19 @@ def _tried(search: _Search) -> Iterator[Repair]:
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-def _numbers(search: _Search, definition: s.Definition) -> Iterator[Repair]:
+def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
     """Another number in one place. One build with twice the number tells whether it can be the cause, and where the
-    parameters are wrong, one more tells which number it should be."""
+    parameters are wrong, one more tells which number it should be. Numbers of presets are tried where one is wrong,
+    and half of what may be built is left for other changes."""
     row = search.rows[0]
     now = None if search.graph is None else search.graph.parameter_count
-    others = dict.fromkeys(v.value for v in numbers(definition) if isinstance(v.value, int))
-    for value in numbers(definition):
+    wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
+    found = [v for v, preset in numbers(definition) if (preset is not None) is of_preset and (
+        preset is None or wrong == {preset})]
+    others = [] if search.graph is not None else [v.value for v in found if isinstance(v.value, int)]
+    for value in found:
+        if search.left < NODES // 2:
+            return
         here = value.value
         assert isinstance(here, int)
 

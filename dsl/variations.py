@@ -31,12 +31,12 @@ class Variation:
     words: str
 
 
-def numbers(definition: s.Definition) -> Iterator[s.Constant]:
-    """The whole numbers that stand in a definition, its `expect` tables left out."""
+def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None]]:
+    """The whole numbers that stand in a definition, its `expect` tables left out; and the preset that each is of."""
     for value, around in walk(definition):
         inside = any(isinstance(a, s.Expect | s.Shape) for a in around)
         if isinstance(value, s.Constant) and type(value.value) is int and not inside:
-            yield value
+            yield value, next((a.name for a in around if isinstance(a, s.Row)), None)
 
 
 # ------------------------------------------------------------------------------------------------ settings
