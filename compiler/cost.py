@@ -181,7 +181,7 @@ class _Tree:
         """The share of the pairs that attention looks at; None for all of them, and for what has no pairs."""
         if not isinstance(node.primitive, Attend):
             return None
-        found = node.primitive.density(tuple(sized(self.graph.tensor(edge), self.values) for edge in node.inputs))
+        found = node.primitive.density(tuple(sized(self.graph.tensor(edge), self.values) for edge in node.data))
         return found if found is not None and found < 1 else None
 
 

@@ -223,7 +223,7 @@ class _Writer:
 
     def _line(self, entry: Leaf, place: Place, depth: int) -> None:
         node = entry.node
-        own = self._data(node)
+        own = list(node.data)
         quiet = node.op in QUIET and not own
         source = "" if not own or self._flows(own) else f"{', '.join(self._address(e, place) for e in own)} -> "
         op = self.shared.get(node.key) or self._op(node, place)
@@ -263,14 +263,6 @@ class _Writer:
             count = len(self.graph.nodes[self.flow].outputs)
             return edges == [Edge(self.flow, i) for i in range(count)]
         return edges == [Edge(self.flow)]
-
-    def _data(self, node: Node) -> list[Edge]:
-        """What stands left of the arrow: the inputs without those that settings bring."""
-        primitive = node.primitive
-        brought = sum(g.edge is not None for g in node.given.values())
-        if primitive is not None:
-            brought += sum(isinstance(getattr(primitive, name), Reference) for name in primitive.tensors)
-        return list(node.inputs[: len(node.inputs) - brought])
 
     def _op(self, node: Node, place: Place) -> str:
         assert node.primitive is not None

@@ -11,7 +11,7 @@ from ogive.dsl.conditions import Condition
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import Dim, evaluate
 from ogive.dsl.dims_text import show
-from ogive.dsl.ops.record import Mismatch, Primitive, Weight
+from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor, sized
 from ogive.dsl.when import ALWAYS, When
@@ -93,6 +93,14 @@ class Node:
     path: tuple[str, ...] = ()
     require: str = ""
     """What compiling must keep: "fused"."""
+
+    @property
+    def data(self) -> tuple[Edge, ...]:
+        """What stands left of the arrow: the inputs without those that settings bring, and supplied weights."""
+        brought = sum(g.edge is not None for g in self.given.values())
+        if self.primitive is not None:
+            brought += sum(isinstance(getattr(self.primitive, name), Reference) for name in self.primitive.tensors)
+        return self.inputs[: len(self.inputs) - brought]
 
     def __str__(self) -> str:
         inputs = ", ".join(e.node if e.result == 0 else f"{e.node}[{e.result}]" for e in self.inputs)
@@ -203,7 +211,7 @@ class Graph:
         """
         if node.primitive is None or not node.primitive.late:
             return evaluate(node.macs, sizes)
-        inputs = tuple(sized(self.tensor(edge), sizes) for edge in node.inputs)
+        inputs = tuple(sized(self.tensor(edge), sizes) for edge in node.data)
         try:
             return evaluate(node.primitive.macs(inputs, tuple(sized(t, sizes) for t in node.outputs)), sizes)
         except Mismatch as error:

@@ -103,7 +103,7 @@ def _heads(emit: Emit, op: Attend, x: Value, t: Tensor, batch: Dim) -> Value:
 
 
 def _three(emit: Emit, op: Attend) -> tuple[Tensor, Tensor, Tensor]:
-    return op.qkv(emit.types(emit.node))
+    return op.qkv(tuple(emit.graph.tensor(edge) for edge in emit.node.data))
 
 
 class _Use:
@@ -132,6 +132,8 @@ class _Use:
             mask = self._both(self._pattern(over, q), mask)
         if op.score == "cosine":
             q, k = (emit.call(F.normalize, x, dim=-1) for x in (q, k))
+        if op.score in ("additive", "distance"):
+            return self._written(q, k, v, mask, bias, 1.0 if "scale" in self.given else self._number())
         q, scale = self._scaled(q)
         if written:
             return self._written(q, k, v, mask, bias, scale)
@@ -159,7 +161,8 @@ class _Use:
         emit, op = self.emit, self.op
         vector = emit.weight("v") if op.score == "additive" else None
         score = "dot" if op.score == "cosine" else op.score
-        more = [mask, bias, vector, self.given.get("before_softmax"), self.given.get("after_softmax")]
+        factor = self._factor() if "scale" in self.given and score != "dot" else None  # of "dot", q has it already
+        more = [mask, bias, vector, self.given.get("before_softmax"), self.given.get("after_softmax"), factor]
         while more and more[-1] is None:
             more.pop()
         return emit.module(WrittenAttention(score, scale, op.drop), q, k, v, *more, at=f"{self.at}core", shelved=True)
@@ -169,8 +172,14 @@ class _Use:
         emit, op = self.emit, self.op
         if isinstance(op.scale, Reference):
             return emit.call(operator.mul, q, self._factor()), 1.0
-        plain = 1.0 if op.score in ("cosine", "additive") else None
-        return q, op.scale if op.scale is not None else plain
+        return q, self._number()
+
+    def _number(self) -> float | None:
+        """The scale that is a number; None is d ** -0.5."""
+        scale = self.op.scale
+        if scale is not None and not isinstance(scale, Reference):
+            return scale
+        return 1.0 if self.op.score in ("cosine", "additive") else None
 
     def _factor(self) -> Value:
         """The scale that is a tensor, for the heads at hand."""
@@ -228,6 +237,11 @@ class _Use:
             fixed = None if isinstance(scale, Reference) else scale
             factor = (self._factor(),) if isinstance(scale, Reference) else ()
             return emit.module(ChannelAttention(op.score, fixed, op.drop), q, k, v, *factor, at=core, shelved=True)
+        if isinstance(over, Performer):
+            fixed = None if isinstance(op.scale, Reference) else op.scale
+            factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
+            module = PerformerAttention(over.features, over.seed, over.redraw, fixed)
+            return emit.module(module, q, k, v, *factor, at=core, shelved=True)
         q, scale = self._scaled(q)
         match over:
             case Linformer(_, share):
@@ -248,8 +262,6 @@ class _Use:
                 few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=path, shelved=True)
                 d = self._width()
                 return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), None, scale)
-            case Performer(features, seed, redraw):
-                return emit.module(PerformerAttention(features, seed, redraw, scale), q, k, v, at=core, shelved=True)
             case Nystrom(landmarks, iterations, conv):
                 filters = (emit.weight(f"{prefix}conv.weight"),) if conv else ()
                 written = NystromAttention(landmarks, iterations, scale)

@@ -17,8 +17,9 @@ __all__ = ["ChannelAttention", "KernelAttention", "Latents", "NystromAttention",
 class WrittenAttention(nn.Module):
     """softmax(scores * scale + bias, where `mask` allows it) v, step by step; a query that sees no key answers zeros.
 
-    Scores: "dot" q k; "additive" vector tanh(q + k); "distance" -|q - k|^2. `before` and `after` are
-    [heads, heads + 1]: a matrix from heads to heads and its bias. A mask of floats is added, behind `before`.
+    Scores: "dot" q k; "additive" vector tanh(q + k); "distance" -|q - k|^2; `factor` is one more scale, for each head.
+    `before` and `after` are [heads, heads + 1]: a matrix from heads to heads and its bias. A mask of floats is added,
+    behind `before`.
     """
 
     def __init__(self, score: str = "dot", scale: float | None = None, drop: float = 0.0) -> None:
@@ -30,6 +31,7 @@ class WrittenAttention(nn.Module):
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, bias: Tensor | None = None,
         vector: Tensor | None = None, before: Tensor | None = None, after: Tensor | None = None,
+        factor: Tensor | None = None,
     ) -> Tensor:
         if self.score == "dot":
             scores = q @ k.transpose(-1, -2)
@@ -40,6 +42,8 @@ class WrittenAttention(nn.Module):
             scores = torch.tanh(q.unsqueeze(-2) + k.unsqueeze(-3)) @ vector
         scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
         scores = scores if scale == 1 else scores * scale
+        if factor is not None:
+            scores = scores * factor
         if bias is not None:
             scores = scores + bias
         if before is not None:
@@ -55,6 +59,8 @@ class WrittenAttention(nn.Module):
             scores = scores.masked_fill(hidden, float("-inf")).masked_fill(blind, 0.0)
         weights = scores.softmax(-1)
         if after is not None:
+            if hidden is not None:  # a head that sees nothing gives nothing to others
+                weights = weights.masked_fill(hidden, 0.0)
             weights = self.mixed(weights, after)
         if hidden is not None:
             weights = weights.masked_fill(hidden, 0.0)
@@ -81,7 +87,8 @@ class KernelAttention(nn.Module):
 class PerformerAttention(Cached):
     """f(q) (f(k)^T v) with positive orthogonal random features of exp(q k scale), drawn from `seed` and never saved.
 
-    With `redraw`, features are drawn anew after so many steps of training.
+    With `redraw`, features are drawn anew after so many steps of training. `factor` is a scale for each head, in place
+    of `scale`.
     """
 
     def __init__(self, features: int = 256, seed: int = 0, redraw: int = 0, scale: float | None = None) -> None:
@@ -92,7 +99,7 @@ class PerformerAttention(Cached):
         self.scale = scale
         self.steps = 0
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
         d, device = q.shape[-1], q.device
         scale = d ** -0.5 if self.scale is None else self.scale
         seed = self.seed
@@ -100,8 +107,11 @@ class PerformerAttention(Cached):
             seed += self.steps // self.redraw
             self.steps += int(self.training)
         drawn = self.kept((device, d, seed), lambda: self.drawn(d, seed).to(device)).to(q.dtype)
-        halves = (abs(scale) ** 0.5, abs(scale) ** 0.5 * (1 if scale >= 0 else -1))
-        q, k = q * halves[0], k * halves[1]
+        if factor is not None:
+            half = factor.abs().sqrt()
+            q, k = q * half, k * (half * factor.sign())
+        else:
+            q, k = q * abs(scale) ** 0.5, k * (abs(scale) ** 0.5 * (1 if scale >= 0 else -1))
         a = q @ drawn.t() - q.square().sum(-1, keepdim=True) / 2
         b = k @ drawn.t() - k.square().sum(-1, keepdim=True) / 2
         a = (a - a.amax(-1, keepdim=True)).exp()
@@ -169,7 +179,11 @@ class PooledKeys(nn.Module):
         before, behind, grid = sequence[0], sequence[1], sequence[2:]
         cells = x.narrow(2, before, math.prod(grid)).transpose(2, 3).flatten(0, 1).unflatten(-1, grid)
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(grid) - 1]
-        pooled = pool(cells, self.stride, self.stride, ceil_mode=True)
+        # torch refuses a cell that is longer than its axis
+        stride = [min(s, n) if isinstance(n, int) else s for s, n in zip(self.stride, grid, strict=True)]
+        if len(grid) == 3 and x.dtype.itemsize < 4:  # torch pools no frames of half precision on a CPU
+            cells = cells.float()
+        pooled = pool(cells, stride, stride, ceil_mode=True).to(x.dtype)
         pooled = pooled.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
         parts = [x.narrow(2, 0, before), pooled, x.narrow(2, x.shape[2] - behind, behind)]
         return torch.cat(parts, dim=2) if before or behind else pooled

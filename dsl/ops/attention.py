@@ -104,21 +104,19 @@ class Attend(Primitive):
         return (q.with_axis(0, batch).resized(1 if is_image(q) else 2, self.width(q, k, v)),)
 
     def qkv(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values: the inputs without those that settings bring.
+        """Queries, keys and values; `inputs` are what stands left of the arrow.
 
         Raises:
             Mismatch: neither one source nor three.
         """
-        told = sum(isinstance(getattr(self, name), Reference) for name in self.tensors)
-        data = inputs[: len(inputs) - told] if len(inputs) in (1 + told, 3 + told) else inputs
-        if len(data) == 1:
-            return data[0], data[0], data[0]
-        if len(data) != 3:
+        if len(inputs) == 1:
+            return inputs[0], inputs[0], inputs[0]
+        if len(inputs) != 3:
             raise Mismatch(
-                f"`attend` takes q, k and v, or one source for all three; here are {len(data)}", input=0,
+                f"`attend` takes q, k and v, or one source for all three; here are {len(inputs)}", input=0,
                 help="q, k, v -> attend(...)",
             )
-        return data[0], data[1], data[2]
+        return inputs[0], inputs[1], inputs[2]
 
     def groups(self, q: Tensor, k: Tensor, v: Tensor) -> int:
         """How many heads of q share one of k and v."""
@@ -311,7 +309,8 @@ def _one_grid(at: Site, over: Pattern, queries: Axis, keys: Axis) -> None:
     if over in (Dense(), Causal()) or len(queries.grid) != len(keys.grid):
         return
     for q, k in zip(queries.grid, keys.grid, strict=True):
-        if q != k and divide(q, k) is None and divide(k, q) is None and not (isinstance(q, int) and isinstance(k, int)):
+        numbers = isinstance(q, int) and isinstance(k, int)
+        if q != k and not numbers and not at.is_multiple(q, k) and not at.is_multiple(k, q):
             at.same(q, k, f"the grids of queries and keys, which `{over}` compares")
 
 
