@@ -18,6 +18,7 @@ from ogive.commands import (
     drawing,
     expanding,
     explaining,
+    explaining_attention,
     figures,
     formatting,
     listing,
@@ -105,6 +106,7 @@ app.command("run")(running.run)
 app.command("fmt")(formatting.fmt)
 app.command("expand")(expanding.expand)
 app.command("rename")(renaming.rename)
+app.command("explain")(explaining_attention.explain)
 app.command("explain-error")(explaining.explain_error)
 
 

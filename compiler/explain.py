@@ -1,0 +1,210 @@
+"""What each attention of a network comes to: its set of pairs, how it is walked, and what was not taken and why.
+
+Nothing is guessed: the pairs are counted, the ways and refusals are those of the plan that compiling follows
+(`dsl/patterns/parts.py`), and what speaks against one call of a fused kernel is what `require fused` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ogive.compiler.cost import sizes_of
+from ogive.dsl.diagnostics import fail
+from ogive.dsl.dims import evaluate
+from ogive.dsl.graph import Graph, Node
+from ogive.dsl.ops.attention import Attend, position_axis
+from ogive.dsl.ops.record import Mismatch
+from ogive.dsl.patterns import Causal, Dense, Mechanism, Pattern, PatternError
+from ogive.dsl.patterns.algebra import PerHead, leaves
+from ogive.dsl.patterns.count import total
+from ogive.dsl.patterns.named import Random
+from ogive.dsl.patterns.normal import normal
+from ogive.dsl.patterns.part import Plan, Refusal
+from ogive.dsl.patterns.parts import plan
+from ogive.dsl.patterns.space import Space
+from ogive.dsl.types import Tensor, sized
+
+__all__ = ["Account", "accounts"]
+
+SCATTERED: Final = 8
+"""Blocks of `random` that are smaller fetch their keys one by one."""
+
+DEARER: Final = 1.05
+
+Unfused = Callable[[Attend], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One attention, or several that are alike.
+
+    Attributes:
+        names: the key paths, or names, of those that are alike.
+        place, line: where it stands, and the text of that line.
+        over, normal: the pattern or mechanism as written, and in normal form on these positions ("" of a mechanism).
+        pairs: how many pairs are in the set, all heads together; None of a mechanism. `computed` is how many are
+            computed, `dense` how many there are.
+        macs, macs_dense: multiply-adds that are done, and those of dense attention; of one sample or batch as sized.
+        way, calls: how it is walked, and how many calls of a kernel that is.
+        refused: each other way with its reason.
+        notes: what else the writer should know.
+    """
+
+    names: tuple[str, ...]
+    place: str
+    line: str
+    heads: int
+    queries: int
+    keys: int
+    over: str
+    normal: str
+    pairs: int | None
+    computed: int | None
+    dense: int
+    macs: int
+    macs_dense: int
+    way: str
+    calls: int | None
+    refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def density(self) -> float | None:
+        """The share of all pairs that are in the set."""
+        return None if self.pairs is None else self.pairs / self.dense
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "names": list(self.names), "place": self.place, "line": self.line, "heads": self.heads,
+            "queries": self.queries, "keys": self.keys, "over": self.over, "normal": self.normal, "pairs": self.pairs,
+            "pairs_computed": self.computed, "pairs_dense": self.dense, "density": self.density, "macs": self.macs,
+            "macs_dense": self.macs_dense, "way": self.way, "calls": self.calls,
+            "refused": [{"way": r.way, "reason": r.reason} for r in self.refused], "notes": list(self.notes),
+        }
+
+
+def accounts(graph: Graph, given: Mapping[str, int] | None, unfused: Unfused) -> tuple[Account, ...]:
+    """An account for each attention of a network, in the order they run; those that are alike are one.
+
+    `given` are sizes, as in `cost.sizes_of`; `unfused` says why an attention is no single call of a fused kernel.
+
+    Raises:
+        ArchError: A802 a size that is missing, or one at which a pattern means nothing or cannot be counted.
+    """
+    values = sizes_of(graph, given)
+    found: dict[Account, list[str]] = {}
+    for node in graph:
+        if isinstance(node.primitive, Attend):
+            told = _account(graph, node, node.primitive, values, unfused)
+            found.setdefault(replace(told, names=()), []).extend(told.names)
+    return tuple(replace(told, names=tuple(names)) for told, names in found.items())
+
+
+def _account(graph: Graph, node: Node, op: Attend, values: Mapping[str, int], unfused: Unfused) -> Account:
+    inputs = tuple(sized(graph.tensor(edge), values) for edge in node.data)
+    outputs = tuple(sized(t, values) for t in node.outputs)
+    try:
+        return _told(graph, node, op, inputs, outputs, values, unfused)
+    except PatternError as error:
+        raise fail("A802", error.title, node.span, help=error.help) from None
+    except Mismatch as error:
+        raise fail("A802", error.title, node.span, help=error.help) from None
+
+
+def _told(
+    graph: Graph, node: Node, op: Attend, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...],
+    values: Mapping[str, int], unfused: Unfused,
+) -> Account:
+    q, k, _ = op.qkv(inputs)
+    space = Space.between(position_axis(q), position_axis(k))
+    assert space is not None, "all sizes are numbers here"
+    macs_dense = evaluate(op.macs_dense(inputs, outputs), values)
+    span = node.span
+    plain = Account(
+        (_name(graph, node),), f"{span.source.name}:{span.line}", span.source.line(span.line).strip(),
+        op.heads, space.queries.size, space.keys.size, str(op.over), "", None, None, op.heads * space.size,
+        graph.cost(node, values), macs_dense, "", None,
+    )
+    reason = unfused(op)
+    if isinstance(op.over, Mechanism):
+        return replace(plain, way=_by_mechanism(op.over, reason), refused=_one_call(reason), notes=_dearer(plain))
+    return _over_pairs(plain, op, op.over, space, reason)
+
+
+def _name(graph: Graph, node: Node) -> str:
+    """Its key path; without weights, the path of what is around it and its name."""
+    around = graph.regions[node.region].path
+    return node.key or ".".join(filter(None, (around, node.name or node.op)))
+
+
+def _over_pairs(plain: Account, op: Attend, over: Pattern, space: Space, reason: str | None) -> Account:
+    pairs = total(over, space, op.heads)
+    form = normal(over, space)
+    told = replace(plain, normal=str(form), pairs=pairs)
+    besides = told.macs - _share(told.macs_dense, pairs, told.dense)  # head mixes, products of a bias
+    if op.score in ("additive", "distance") or op.before_softmax is not None or op.after_softmax is not None:
+        return replace(told, way="written out, the scores of all pairs", computed=told.dense,
+                       macs=told.macs_dense + besides, refused=_one_call(reason))
+    if reason is None and (form == Dense() or (isinstance(form, Causal) and op.mask is None)):
+        return replace(told, way="one call of the fused kernel", calls=1, computed=pairs)
+    walk = plan(over, space, op.heads)
+    done = _computed(walk)
+    return replace(
+        told, way=_way(walk), calls=len(walk.parts), computed=done,
+        macs=_share(told.macs_dense, done, told.dense) + besides,
+        refused=(*_one_call(reason or _not_one(over)), *walk.refused),
+        notes=_notes(over, walk.work, plan(Dense(), space, op.heads).work),
+    )
+
+
+def _share(macs: int, part: int, whole: int) -> int:
+    return macs * part // whole if whole else 0
+
+
+def _way(walk: Plan) -> str:
+    """The way of all heads, or that of each group."""
+    ways = list(dict.fromkeys(way for _, way in walk.ways))
+    if len(ways) == 1:
+        return ways[0]
+    return "; ".join(f"from head {head}: {way}" for head, way in walk.ways)
+
+
+def _computed(walk: Plan) -> int:
+    """The pairs that kernels go through: those of whole entries, whether they are seen or not."""
+    return sum(len(part.heads) * part.batch * part.q.count * part.k.count for part in walk.parts)
+
+
+def _one_call(reason: str | None) -> tuple[Refusal, ...]:
+    return () if reason is None else (Refusal("one call of the fused kernel", reason),)
+
+
+def _not_one(over: Pattern) -> str:
+    return "it would compute every pair: heads see different sets" if isinstance(over, PerHead) else (
+        "it would compute every pair, and read a mask of them"
+    )
+
+
+def _by_mechanism(over: Mechanism, reason: str | None) -> str:
+    if reason is None:
+        return "one call of the fused kernel, over fewer keys"
+    return "written out, without a matrix of all pairs"
+
+
+def _dearer(plain: Account) -> tuple[str, ...]:
+    if plain.macs <= plain.macs_dense:
+        return ()
+    return ("it costs more multiply-adds than dense attention would with so few positions",)
+
+
+def _notes(over: Pattern, work: int, dense: int) -> tuple[str, ...]:
+    """What is dear: `work` is what the plan costs, `dense` what one of all pairs does."""
+    found = []
+    for leaf in dict.fromkeys(leaves(over)):
+        if isinstance(leaf, Random) and leaf.of < SCATTERED:
+            found.append(f"`{leaf}` draws keys that lie apart, which costs more than dense; "
+                         f"kernels walk through blocks, as in `random({leaf.n}, of=64)`")
+    if work > DEARER * dense and not found:
+        found.append(f"it costs more than dense attention: {work / dense:.2f} times as much")
+    return tuple(found)

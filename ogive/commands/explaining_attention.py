@@ -1,0 +1,89 @@
+"""`ogive explain`: what each attention of a network comes to on a target, in the writer's lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ogive.commands.options import AsJson, File, Net, Root, Set, SizeOf, open_network, sizes_from
+from ogive.commands.output import as_json, human, progress, result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ogive.compiler.explain import Account
+
+__all__ = ["explain"]
+
+
+def explain(
+    file: File,
+    net: Net = None,
+    target: Annotated[str, typer.Option("--target", metavar="TARGET", help="What it is compiled for.")] = "cpu",
+    size: SizeOf = None,
+    set_: Set = None,
+    root: Root = None,
+    json: AsJson = False,
+) -> None:
+    """Explain each attention: its pairs, what they cost, how they are walked, and why not otherwise.
+
+    Attentions that are alike are told once. Multiply-adds are those of the two products, at B=1 and H=W=224 unless
+    --size says otherwise.
+    """
+    from ogive.compiler.targets import check_target
+
+    check_target(target)
+    network = open_network(file, net, set_, root)
+    sizes = sizes_from(size)
+    with progress(f"compiling {network.name}"):
+        from ogive.compiler.explain import accounts
+        from ogive.compiler.lower.attention import unfused
+
+        told = accounts(network.graph, sizes, unfused)
+    if json:
+        as_json({"network": network.name, "target": target, "attentions": [one.as_json() for one in told]})
+        return
+    if not told:
+        result(f"{network.name}: no attention")
+        return
+    for one in told:
+        for line in _page(one):
+            result(line)
+        result("")
+    result(_sum(network.name, target, told))
+
+
+def _page(one: Account) -> Iterator[str]:
+    """The lines about one attention."""
+    yield f"{one.place}: {one.line}"
+    more = f" and {len(one.names) - 1} more" if len(one.names) > 1 else ""
+    places = f"{one.queries:,} positions" if one.queries == one.keys else f"{one.queries:,} queries, {one.keys:,} keys"
+    yield _fact("at", f"{one.names[0]}{more}, {one.heads} head{'s' if one.heads > 1 else ''}, {places}")
+    yield _fact("over", one.over)
+    if one.normal and one.normal != one.over:
+        yield _fact("that is", one.normal)
+    if one.density is not None and one.pairs is not None:
+        computed = "" if one.computed in (one.pairs, None) else f", {one.computed:,} computed"
+        yield _fact("pairs", f"{one.pairs:,} of {one.dense:,}: {one.density:.2%}{computed}")
+    ratio = f", {one.macs_dense / one.macs:.3g} times fewer" if 0 < one.macs < one.macs_dense else ""
+    yield _fact("MACs", f"{human(one.macs)} done, {human(one.macs_dense)} dense{ratio}")
+    calls = "" if one.calls in (None, 1) else f", {one.calls} calls"
+    yield _fact("chosen", one.way + calls)
+    for refusal in one.refused:
+        yield _fact("refused", f"{refusal.way}: {refusal.reason}")
+    for note in one.notes:
+        yield _fact("note", note)
+
+
+def _fact(name: str, text: str) -> str:
+    return f"  {name:<8} {text}"
+
+
+def _sum(name: str, target: str, told: Any) -> str:
+    count = sum(len(one.names) for one in told)
+    done, dense = (sum(len(one.names) * n for one, n in pairs) for pairs in (
+        [(one, one.macs) for one in told], [(one, one.macs_dense) for one in told],
+    ))
+    what = f"{count} attention{'s' if count > 1 else ''}"
+    return f"{name} on {target}: {what}, {human(done)} multiply-adds done, {human(dense)} if all were dense"
