@@ -28,16 +28,16 @@ Layout = Literal["swin", "tf", "symmetric", "image"]
 class Offsets(Structure):
     """A number per head for each offset between a query and a key, looked up at (q - k) / step along each axis.
 
-    q stands at stride times its index. `size` is how many offsets from 0 on an axis has: they run from 1 - size to
-    size - 1. Layouts of the table: "swin" `(2h-1)(2w-1) [+ 3]` x heads, "tf" heads x 2h-1 x 2w-1 at k - q, "symmetric"
-    heads x h w at |q - k|, "image" 1 x heads x 2h-1 x 2w-1 at q - k.
+    q stands at stride times its index; without a stride, where the two grids put it. `size` is how many offsets from 0
+    on an axis has: they run from 1 - size to size - 1. Layouts of the table: "swin" `(2h-1)(2w-1) [+ 3]` x heads, "tf"
+    heads x 2h-1 x 2w-1 at k - q, "symmetric" heads x h w at |q - k|, "image" 1 x heads x 2h-1 x 2w-1 at q - k.
     """
 
     heads: int
     size: tuple[int, ...]
     layout: Layout = "swin"
     prefix: int = 0
-    stride: tuple[int, ...] = (1, 1)
+    stride: tuple[int, ...] | None = (1, 1)
     step: tuple[int, ...] = (1, 1)
 
 
@@ -87,7 +87,7 @@ def offsets_of(bias: Tensor) -> Offsets | None:
     if any(n % 2 == 0 for n in numbers[2:]):
         return None
     size = tuple((n + 1) // 2 for n in numbers[2:])
-    return Offsets(numbers[1], size, "image", 0, (1,) * len(size), (1,) * len(size))
+    return Offsets(numbers[1], size, "image", 0, None, (1,) * len(size))
 
 
 def fits(at: Site, bias: Tensor, heads: int, over: Pattern, queries: Axis, keys: Axis) -> None:
@@ -146,7 +146,7 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
         raise Mismatch(f"a table with `step={shown}` leaves out offsets that `{over}` allows", setting="bias",
                        help=f"`dilated(n, step={shown})` allows only those")
     try:
-        most = _reach(table, over, queries, keys, space)
+        most = _reach(at, table, over, queries, keys, space)
     except PatternError as error:
         raise Mismatch(error.title, setting="over", help=error.help) from None
     for i, (far, size, step) in enumerate(zip(most, table.size, table.step, strict=True)):
@@ -163,15 +163,20 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
 
 
 def _reach(
-    table: Offsets, over: Pattern, queries: Axis, keys: Axis, space: Space | None
+    at: Site, table: Offsets, over: Pattern, queries: Axis, keys: Axis, space: Space | None
 ) -> tuple[Dim, ...]:
-    if all(s == 1 for s in table.stride):
+    stride = table.stride
+    if stride is None:
+        if space is None and all(at.is_multiple(k, q) for q, k in zip(queries.grid, keys.grid, strict=True)):
+            return reach(over, keys.grid)
+        stride = (1,) * len(table.size)
+    if all(s == 1 for s in stride):
         lengths = space.lengths if space is not None and space.steps is not None else queries.grid
         found = reach(over, lengths, space if space is not None and space.steps is not None else None)
         if queries.grid == keys.grid or (space is not None and space.steps is not None):
             return found
     most: list[Dim] = []
-    for q, k, s in zip(queries.grid, keys.grid, table.stride, strict=True):
+    for q, k, s in zip(queries.grid, keys.grid, stride, strict=True):
         ends = (s * (q - 1), k - 1)
         numbers = [n for n in ends if isinstance(n, int)]
         most.append(max(numbers) if len(numbers) == 2 else next(n for n in ends if not isinstance(n, int)))
@@ -189,7 +194,7 @@ def _strides_fit(table: Offsets, space: Space | None, queries: Axis, keys: Axis)
             f"{_by(queries.grid)} queries, {_by(keys.grid)} keys", setting="bias",
             help="`decomposed_relative` takes queries and keys on two grids",
         )
-    if table.stride != apart:
+    if table.stride is not None and table.stride != apart:
         raise Mismatch(
             f"the queries stand {_by(apart)} apart on the grid of the keys, and the table is made for "
             f"{_by(table.stride)}", setting="bias", help=f"relative_bias(..., stride={'x'.join(map(str, apart))})",

@@ -325,6 +325,12 @@ class Place:
     def is_same(self, left: Dim, right: Dim) -> bool:
         return left == right or self.frame.body.facts.equal(left, right) is True
 
+    def is_multiple(self, left: Dim, right: Dim) -> bool:
+        try:
+            return self.frame.body.facts.exact(left, right)[1] is None
+        except Inexact:
+            return False
+
     def most(self, size: Dim, limit: Dim, what: str) -> None:
         condition = Condition("less_equal", size, limit)
         verdict = self.frame.body.facts.holds(condition)

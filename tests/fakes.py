@@ -56,6 +56,9 @@ class Spot:
     def is_same(self, left: Dim, right: Dim) -> bool:
         return left == right
 
+    def is_multiple(self, left: Dim, right: Dim) -> bool:
+        return divide(left, right) is not None
+
 
 def grid(h: Dim, w: Dim, c: Dim, prefix: int = 0, origin: str = "patches", batch: Dim = B) -> Tensor:
     """Tokens `B (h w) c`, behind `prefix` positions made by the node `cls`."""

@@ -132,6 +132,9 @@ class Site(Protocol):
     def is_same(self, left: Dim, right: Dim) -> bool:
         """Whether two sizes are known to be equal."""
 
+    def is_multiple(self, left: Dim, right: Dim) -> bool:
+        """Whether `left` is known to be a whole multiple of `right`."""
+
     def most(self, size: Dim, limit: Dim, what: str) -> None:
         """Demand `size <= limit`: proved, refuted (`Mismatch` with `what` in its title) or kept as a guard."""
 
