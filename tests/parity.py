@@ -1,0 +1,99 @@
+"""How a network of ours is held against its reference: keys, outputs, gradients, cost, first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import ogive
+
+__all__ = ["close", "counted", "hold", "hold_first_weights", "hold_table", "stirred"]
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor, most: float) -> None:
+    """The largest difference, relative to the largest value of the reference."""
+    error = (ours - theirs).abs().max() / theirs.abs().max()
+    assert error <= most, f"relative error {error:.2e} is above {most:.0e}"
+
+
+def hold(ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: int | torch.Tensor, batch: int = 2) -> None:
+    """Strict load, float64 outputs to 1e-6, gradients of every parameter and input to 1e-5.
+
+    An input is a tensor, or the side of an image of noise; one image of 224 unless said.
+    """
+    ours, theirs = ours.double().eval(), stirred(theirs.double().eval())
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    given = [torch.randn(batch, 3, x, x) if isinstance(x, int) else x for x in inputs or (224,)]
+    left, right = ([x.double().requires_grad_() for x in map(torch.clone, given)] for _ in range(2))
+    mine, reference = ours(*left), theirs(*right)
+    close(mine, reference, 1e-6)
+    pull = torch.randn_like(reference)
+    (mine * pull).sum().backward()
+    (reference * pull).sum().backward()
+    for x, y in zip(left, right, strict=True):
+        close(x.grad, y.grad, 1e-5)
+    gradients = {key: p.grad for key, p in theirs.named_parameters()}
+    scale = max(g.abs().max() for g in gradients.values())
+    for key, p in ours.named_parameters():
+        error = (p.grad - gradients[key]).abs().max() / max(gradients[key].abs().max(), 1e-3 * scale)
+        assert error <= 1e-5, f"the gradient of {key} differs by {error:.2e}"
+
+
+def stirred(module: torch.nn.Module) -> torch.nn.Module:
+    """No tensor left at zeros or ones: a weight that is never read, or read in the wrong place, must show."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(torch.randn_like(p), alpha=0.02)
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(0, 0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.8, 1.2)
+    return module
+
+
+def hold_table(
+    network: ogive.network.Network, ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: tuple[int, ...],
+    unseen: int = 0,
+) -> None:
+    """Keys, shapes, dtypes, parameters and multiply-adds, those of pairs that the reference masks left out.
+
+    `inputs` are shapes, one image of 224 unless said; `unseen` is what the reference computes for masked pairs.
+    """
+    mine, reference = ours.state_dict(), theirs.state_dict()
+    assert set(mine) == set(reference)
+    for name, tensor in reference.items():
+        assert (mine[name].shape, mine[name].dtype) == (tensor.shape, tensor.dtype), name
+    trained = {name for name, p in theirs.named_parameters() if p.requires_grad}
+    assert trained == {name for name, p in ours.named_parameters() if p.requires_grad}
+    assert network.parameter_count == sum(p.numel() for p in theirs.parameters())
+    assert network.macs() == counted(theirs, *inputs) - unseen
+
+
+def counted(module: torch.nn.Module, *inputs: tuple[int, ...]) -> int:
+    """Multiply-adds by torch's own counter, attention as two products."""
+    module = module.eval()
+    for part in module.modules():
+        if hasattr(part, "fused_attn"):
+            part.fused_attn = False
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        module(*(torch.empty(shape) for shape in inputs or ((1, 3, 224, 224),)))
+    return counter.get_total_flops() // 2
+
+
+def hold_first_weights(ours: Callable[[], torch.nn.Module], theirs: Callable[[], torch.nn.Module]) -> None:
+    """Mean and standard deviation of each initial tensor are the reference's, within what chance allows."""
+    torch.manual_seed(0)
+    drawn, references = ours().state_dict(), theirs().state_dict()
+    for name, reference in references.items():
+        mine, reference = drawn[name].double(), reference.double()
+        if mine.numel() == 1:
+            assert torch.equal(mine, reference), name
+            continue
+        spread = reference.std().item()
+        few = 6 / mine.numel() ** 0.5  # six standard errors
+        assert abs(mine.mean().item() - reference.mean().item()) <= max(2 * few * spread, 1e-5), f"mean of {name}"
+        assert abs(mine.std().item() - spread) <= max(2 * few * spread, 1e-5), f"std of {name}"
