@@ -21,7 +21,7 @@ from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.source import Span
 from ogive.dsl.unknown import is_unknown
-from ogive.dsl.values import POISON, Bundle, Module, Poison
+from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent
 from ogive.dsl.when import ALWAYS, When
 
 __all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work", "Written"]
@@ -140,6 +140,8 @@ class Work:
     """How often the line at hand runs: the lengths of the scans around it, multiplied."""
     flags: dict[str, Span] = field(default_factory=dict)
     """What calls decide, and where it is asked for first."""
+    too_many_kinds: bool = False
+    """Whether a line asked for more than that."""
     calls: int = 0
     steps: int = 0
     cells: dict[Span, str] = field(default_factory=dict)
@@ -188,8 +190,12 @@ class Work:
 
         Raises:
             ArchError: A516 that makes too many kinds of calls.
+            Silent: it does, and that is said already.
         """
         if flag not in self.flags and len(self.flags) >= limits.FLAGS:
+            if self.too_many_kinds:
+                raise Silent
+            self.too_many_kinds = True
             what = f"calls decide more than {limits.FLAGS} things here: optional inputs, and `training`"
             raise fail("A516", what, span,
                        labels=[Label(place, f"`{name}`") for name, place in self.flags.items()],

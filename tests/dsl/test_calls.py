@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 from building import built, keys, network, wrong
 
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.when import ALWAYS, NEVER, When, flag
 
 VECTOR = "input x: B 8"
@@ -190,3 +191,7 @@ def test_what_calls_decide_is_bounded() -> None:
     four = "\n".join(f"if m{i}:\n    _ * m{i}" for i in range(4))
     assert len(kinds(four, head)) == 16
     wrong(four + "\nif training:\n    relu", head, code="A516", words="16 kinds are built at most")
+    again = "\nif training:\n    relu\ny = m4 or x\nif m4:\n    relu"
+    with pytest.raises(ArchError) as error:
+        built(network(four + again + again.replace("y", "z"), head), "N")
+    assert error.value.codes == ("A516",), "it is said once, not for each line"
