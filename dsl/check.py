@@ -61,8 +61,9 @@ def check(unit: Unit, claims: bool = True) -> Report:
             for definition in unit.networks:
                 found += check_claims(definition, built, mistakes)
     warnings = [] if mistakes else lint(unit, built)
-    if claims:  # what is looked for now has a count of its own
-        _broken(unit, found, built, mistakes)
+    if claims:
+        with metered():  # looking for causes has a count of its own, one for the whole file
+            _broken(unit, found, built, mistakes)
     reachable = {name.partition(".")[0] for name in names}
     unreached = [d.name for d in unit.networks if d.name not in reachable]
     ordered = tuple(sorted(mistakes.found.values(), key=lambda d: d.order))

@@ -13,7 +13,7 @@ from typing import Final
 
 from ogive.dsl import limits
 
-__all__ = ["exhausted", "metered", "spend"]
+__all__ = ["exhausted", "metered", "spend", "spent"]
 
 
 class _Meter:
@@ -46,7 +46,12 @@ def spend(steps: int) -> None:
         meter.steps += steps
 
 
+def spent() -> int:
+    """The count so far."""
+    meter = _METER.get()
+    return 0 if meter is None else meter.steps
+
+
 def exhausted() -> bool:
     """Whether the count is above `limits.FILE_STEPS`."""
-    meter = _METER.get()
-    return meter is not None and meter.steps > limits.FILE_STEPS
+    return spent() > limits.FILE_STEPS

@@ -18,7 +18,7 @@ from ogive.dsl.build import build
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
-from ogive.dsl.meter import exhausted, metered
+from ogive.dsl.meter import metered, spend, spent
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
 from ogive.dsl.variations import inputs_varied, lines_varied, numbers, settings_guessed, settings_varied
@@ -26,8 +26,11 @@ from ogive.dsl.variations import inputs_varied, lines_varied, numbers, settings_
 __all__ = ["Repair", "Row", "repairs"]
 
 NODES = 30_000
-"""Nodes that are built at most while looking, which takes a few seconds; a build that fails counts for `FAILED`."""
-FAILED = 30
+"""Nodes that are built at most while looking, for all tables of a file together, which takes a few seconds."""
+NODE = 12
+"""Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
+TRY = 5 * NODE
+"""Steps that a change counts for, however little of it is built."""
 SHOWN = 3
 
 
@@ -58,12 +61,17 @@ class Repair:
 
 @dataclass
 class _Search:
-    """What is tried for one table: the file, what must hold of its networks, the nodes that are left."""
+    """What is tried for one table: the file, what must hold of its networks, the nodes that may be built."""
 
     unit: Unit
     rows: Sequence[Row]
     graph: Graph | None
-    left: int
+    nodes: int
+
+    @property
+    def left(self) -> int:
+        """The nodes that are left."""
+        return self.nodes - spent() // NODE
 
     def build(self, old: s.Definition, new: s.Definition, name: str) -> Graph | None:
         """A network with one definition changed; None where that does not build.
@@ -71,15 +79,13 @@ class _Search:
         Raises:
             _Spent: nothing is left.
         """
-        if self.left <= 0 or exhausted():
+        if self.left <= 0:
             raise _Spent
+        spend(TRY)
         try:
-            graph = build(_with(self.unit, old, new, {}), name).graph
+            return build(_with(self.unit, old, new, {}), name).graph
         except ArchError:
-            self.left -= FAILED
             return None
-        self.left -= len(graph)
-        return graph
 
     def holds(self, old: s.Definition, new: s.Definition) -> bool:
         for row in self.rows:
@@ -127,9 +133,10 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
 
 def _tried(search: _Search) -> Iterator[Repair]:
     definitions = _reached(search.unit)
+    half = search.left // 2
     for of_preset in (True, False):
         for definition in definitions:
-            yield from _numbers(search, definition, of_preset)
+            yield from _numbers(search, definition, of_preset, half)
     for varied in (settings_varied, inputs_varied, lines_varied, settings_guessed):
         for definition in definitions:
             for variation in varied(definition, search.unit):
@@ -138,10 +145,10 @@ def _tried(search: _Search) -> Iterator[Repair]:
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
+def _numbers(search: _Search, definition: s.Definition, of_preset: bool, kept: int) -> Iterator[Repair]:
     """Another number in one place. One build with twice the number tells whether it can be the cause, and where the
     parameters are wrong, one more tells which number it should be. Numbers of presets are tried where one is wrong,
-    and half of what may be built is left for other changes."""
+    and `kept` nodes are left for other changes."""
     row = search.rows[0]
     now = None if search.graph is None else search.graph.parameter_count
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
@@ -149,7 +156,7 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         preset is None or wrong == {preset})]
     others = [] if search.graph is not None else [v.value for v in found if isinstance(v.value, int)]
     for value in found:
-        if search.left < NODES // 2:
+        if search.left < kept:
             return
         here = value.value
         assert isinstance(here, int)

@@ -60,7 +60,7 @@ def test_its_text_is_kept_by_the_formatter(seed: int) -> None:
 def test_a_wrong_promise_is_met_at_its_line(seed: int, which: int, more: int) -> None:
     made = network(seed)
     reached = [(line, numbers) for line, numbers in made.promises if _reached(made, line)]
-    if not reached:
+    if not reached or made.solved:
         return
     number, _ = reached[which % len(reached)]
     lines = made.text.split("\n")
@@ -93,6 +93,9 @@ def test_the_generator_writes_all_it_can() -> None:
     """A generator that stopped writing half of its lines would leave the tests above green."""
     text = "\n".join(network(seed).text for seed in range(200))
     for word in ("residual:", "repeat ", "if width", "else:", "presets", "attend(", "concat", "append:", "to_tokens",
-                 "to_image", "global_pool", "split(2)", "Keep", "Widen", "Mix", "network D", "assert", "layernorm"):
+                 "to_image", "global_pool", "split(2)", "Keep", "Widen", "Mix", "network D", "assert", "layernorm",
+                 "-> Both", "-> Maybe", "with v", "scan v", "emit ", "if training:", "if extra:", "extra or x", "over=v",
+                 "bias=v", "close", "linformer", "kernel(", "per_head(", "rearrange", "-> dot", "matmul", "weight=v",
+                 "conv(?", "[1:]", "reversed("):
         assert word in text, word
     assert sum(len(network(seed).promises) for seed in range(200)) > 800

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from hostile.constructs import ABOVE, Constructs
+
 __all__ = ["Made", "network"]
 
 
@@ -56,6 +58,8 @@ class Made:
     promises: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     named: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Keys of lines at the top, with their shapes."""
+    solved: bool = False
+    """Whether a number in it is `?`: another promise may then ask for another number."""
 
 
 def network(seed: int, lines: int = 12) -> Made:
@@ -63,7 +67,7 @@ def network(seed: int, lines: int = 12) -> Made:
     return _Writer(random.Random(seed), lines).network()
 
 
-class _Writer:
+class _Writer(Constructs):
     def __init__(self, random_: random.Random, lines: int) -> None:
         self.random = random_
         self.left = lines
@@ -79,6 +83,8 @@ class _Writer:
     def network(self) -> Made:
         r = self.random
         start = Shape(r.choice([2, 4, 6, 8]), r.choice([4, 8, 12]), r.choice([4, 8, 16]))
+        self.start = start
+        self.lines += ABOVE.splitlines()
         self._blocks()
         with_presets = r.random() < 0.4
         width = r.choice([2, 4, 8])
@@ -88,13 +94,14 @@ class _Writer:
         else:
             self.lines.append(f"network N(width={width}, act: op = relu, norm: op = batchnorm):")
         self.width = width
-        self.lines.append(f"    input x: B {start.channels} H={start.height} W={start.width}")
+        shape = f"B {start.channels} H={start.height} W={start.width}"
+        self.lines.append(f"    input x: {shape}, extra?: {shape}")
         self.made.append(("x", start, 1))
         result = self._suite(start, 1, True)
         name = "N.S" if with_presets else "N"
         if r.random() < 0.3:
             self.lines.append(f"network D = {name}(act=tanh)")
-        return Made("\n".join(self.lines) + "\n", name, start.numbers, result.numbers, self.promises, self.named)
+        return Made("\n".join(self.lines) + "\n", name, start.numbers, result.numbers, self.promises, self.named, self.solved)
 
     def _blocks(self) -> None:
         """Parts: one keeps a shape, one has a width, one halves an image."""
@@ -159,7 +166,7 @@ class _Writer:
                 kinds += ["to_image", "concat_channels"]
         if flow.tokens and flow.channels % 2 == 0:
             kinds.append("attend")
-        kind = r.choice(kinds)
+        kind = r.choice(self._more(flow, keep) if r.random() < 0.3 else kinds)
         if kind.startswith("block "):
             return self._block(kind[6:], flow, depth, keep)
         return getattr(self, f"_{kind}")(flow, depth, top, keep)
