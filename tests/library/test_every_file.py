@@ -21,8 +21,13 @@ from ogive.dsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("library/**/*.arch"), *ROOT.glob("examples/**/*.arch")])
-LARGE = {"ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16"}
-"""Built whole on the meta device only; tests/library/test_parity.py runs them against their references."""
+LARGE = {
+    "ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16", "Transformer.big", "LRNet.r50", "MViT.B", "MViTv2.S",
+    "MViTv2.B", "MViTv2.L", "Swin.S", "Swin.B", "Swin.L", "Swin.B384", "Swin.L384", "SwinV2.T", "SwinV2.S", "SwinV2.B",
+    "SwinV2.T16", "SwinV2.S16", "SwinV2.B16", "SwinV2.L16", "Dense", "Strided", "Axial", "Local", "Windowed", "Dilated", "Blockwise", "BigBird",
+    "RandomBlocks", "Nystrom", "Performer", "Latent",
+}
+"""Built whole on the meta device only; the tests beside this one run them, or smaller ones, against their references."""
 
 
 def short(path: Path) -> str:
@@ -70,7 +75,7 @@ def test_forward_and_backward(path: Path, name: str) -> None:
     device = "meta" if name in LARGE else "cpu"
     with torch.device(device):
         module = ogive.compile(network).train()
-        sizes = {"B": 2, "H": 64, "W": 64}
+        sizes = {"B": 2, "H": 64, "W": 64, "N": 5, "M": 7}
         inputs = [given(network.graph.nodes[i].outputs[0], sizes) for i in network.graph.inputs]
         outputs = module(*inputs)
     found = list(outputs.values()) if isinstance(outputs, dict) else [outputs] if torch.is_tensor(outputs) else outputs

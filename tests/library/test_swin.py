@@ -77,7 +77,7 @@ def test_what_is_unseen_is_what_timm_masks(name: str, size: int, window: int) ->
 @pytest.mark.parametrize(("name", "size", "window"), [
     ("Swin.T", 128, 4),  # the last grid is one window: its shift goes
     ("Swin.T", 160, 5),  # windows without a middle, moved by 2
-    ("SwinV2.T", 64, 4), # the last grids are smaller than a window
+    ("SwinV2.T", 64, 4),  # the last grids are smaller than a window
 ])
 def test_outputs_and_gradients(name: str, size: int, window: int) -> None:
     hold(*small(name, size, window), size)
@@ -123,7 +123,7 @@ def test_gradients_at_full_size(name: str) -> None:
 
 def test_attention_sizes_of_the_paper() -> None:
     """M^2 h w numbers in place of (h w)^2 for windows of 7 on 56 x 56: 153,664 against 9,834,496 for each head."""
-    first = next(n for n in load("Swin.T").graph.nodes.values() if getattr(n.op, "op", "") == "attend")
+    first = next(n for n in load("Swin.T").graph.nodes.values() if n.op == "attend")
     axis = first.outputs[0].axes[1]
-    assert first.op.pairs(axis, axis) == 3 * 153_664
+    assert first.primitive.pairs(axis, axis) == 3 * 153_664
     assert axis.size**2 == 9_834_496

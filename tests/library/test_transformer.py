@@ -1,0 +1,74 @@
+"""torch.nn's transformer: its keys, its numbers, its gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from parity import hold
+
+import ogive
+
+TABLE = {"base": 44_140_544, "big": 176_361_472}
+
+
+class Reference(torch.nn.Module):
+    """torch.nn.Transformer on a batch first, its decoder causal."""
+
+    def __init__(self, norm_first: bool) -> None:
+        super().__init__()
+        self.net = torch.nn.Transformer(
+            32, 4, 3, 3, 64, dropout=0.1, batch_first=True, norm_first=norm_first
+        )
+        self.state_dict, self.named_parameters = self.net.state_dict, self.net.named_parameters  # type: ignore
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        ahead = torch.nn.Transformer.generate_square_subsequent_mask(target.shape[1], dtype=target.dtype)
+        return self.net(source, target, tgt_mask=ahead)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+def test_outputs_and_gradients(norm_first: bool) -> None:
+    network = ogive.load("transformer", "Transformer.base", dim=32, heads=4, hidden=64, depth=3, norm_first=norm_first)
+    hold(ogive.compile(network), Reference(norm_first), torch.randn(2, 7, 32), torch.randn(2, 5, 32))
+
+
+@pytest.mark.parametrize("preset", TABLE)
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+def test_keys_shapes_and_cost(preset: str) -> None:
+    network = ogive.load("transformer", f"Transformer.{preset}")
+    dim, heads, hidden = (network.settings[k] for k in ("dim", "heads", "hidden"))
+    with torch.device("meta"):
+        theirs = torch.nn.Transformer(dim, heads, 6, 6, hidden).state_dict()
+        ours = ogive.compile(network).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+    assert network.parameter_count == TABLE[preset]
+    # N source places, M target places, of which half see each other: 4 projections, 2 products, 2 linears
+    n, m = 100, 40
+    encoder = n * (4 * dim**2 + 2 * dim * hidden) + 2 * n * n * dim
+    decoder = m * (6 * dim**2 + 2 * dim * hidden) + n * 2 * dim**2 + m * (m + 1) * dim + 2 * m * n * dim
+    assert network.macs(N=n, M=m) == 6 * (encoder + decoder)
+
+
+def test_the_decoder_sees_nothing_ahead() -> None:
+    network = ogive.load("transformer", "Transformer.base", dim=32, heads=4, hidden=64, depth=2)
+    module = ogive.compile(network).eval()
+    source, target = torch.randn(1, 7, 32), torch.randn(1, 6, 32)
+    changed = target.clone()
+    changed[:, 4] += 1
+    with torch.inference_mode():
+        before, after = module(source, target), module(source, changed)
+    assert torch.allclose(before[:, :4], after[:, :4], atol=1e-6)
+    assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-2)
+
+
+def test_first_weights() -> None:
+    """Glorot's uniform for every matrix, as torch.nn.Transformer resets them; biases start at zero."""
+    torch.manual_seed(0)
+    for key, p in ogive.compile(ogive.load("transformer", "Transformer.base", depth=1)).named_parameters():
+        if p.dim() == 2:
+            limit = (6 / sum(p.shape)) ** 0.5
+            assert p.abs().max() <= limit
+            assert abs(p.std().item() - limit / 3**0.5) <= 6 * limit / p.numel() ** 0.5, key
+        elif key.endswith("bias"):
+            assert not p.any(), key
