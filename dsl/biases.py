@@ -62,7 +62,8 @@ class Buckets(Structure):
 class Products(Structure):
     """The products of each query with every row of one table per axis: the bias is their sum over axes (MViT v2).
 
-    `rows` are the rows of each table; the grid of the queries is that of `queries`.
+    `rows` are the rows of each table, a row for each offset that attention looks at and the offset 0 in the middle; the
+    grid of the queries is that of `queries`.
     """
 
     heads: int
@@ -112,7 +113,7 @@ def fits(at: Site, bias: Tensor, heads: int, over: Pattern, queries: Axis, keys:
     if isinstance(structure, Offsets):
         _offsets_fit(at, structure, over, queries, keys)
     elif isinstance(structure, Products):
-        _products_fit(at, structure, queries, keys)
+        _products_fit(at, structure, over, queries, keys)
 
 
 def _grids(what: str, rank: int, queries: Axis, keys: Axis) -> None:
@@ -201,21 +202,35 @@ def _strides_fit(table: Offsets, space: Space | None, queries: Axis, keys: Axis)
         )
 
 
-def _products_fit(at: Site, made: Products, queries: Axis, keys: Axis) -> None:
+def _products_fit(at: Site, made: Products, over: Pattern, queries: Axis, keys: Axis) -> None:
     _grids("`decomposed_relative`", len(made.rows), queries, keys)
     for mine, theirs in zip(made.queries.grid, queries.grid, strict=True):
         at.same(mine, theirs, "the grids of `decomposed_relative` and of the queries")
-    for rows, q, k in zip(made.rows, queries.grid, keys.grid, strict=True):
+    space = Space.between(queries, keys)
+    try:
+        most = reach(over, keys.grid, space)
+    except PatternError as error:
+        raise Mismatch(error.title, setting="over", help=error.help) from None
+    for rows, q, k, far in zip(made.rows, queries.grid, keys.grid, most, strict=True):
         if not isinstance(q, int) or not isinstance(k, int):
             raise Mismatch(
                 f"`decomposed_relative` has a row for each offset, and the grid `{_by((q, k))}` is free",
                 setting="bias", help="pin the size in `input`, as in `H=224`", code="A205",
             )
-        if rows != 2 * max(q, k) - 1 or max(q, k) % min(q, k):
+        whole = 2 * max(q, k) - 1
+        if rows == whole and max(q, k) % min(q, k) == 0:
+            continue
+        if q != k or max(q, k) % min(q, k):
             raise Mismatch(
                 f"a table of `decomposed_relative` has {rows} rows; {q} queries and {k} keys along its axis need "
-                f"{2 * max(q, k) - 1}", setting="bias",
+                f"{whole}", setting="bias",
                 help="`learned(2 * max(h, k) - 1, C // heads)`, one grid a whole multiple of the other",
+            )
+        if not isinstance(far, int) or rows > whole or rows < 2 * far + 1:
+            needed = whole if not isinstance(far, int) else 2 * far + 1
+            raise Mismatch(
+                f"a table of `decomposed_relative` has {rows} rows; {q} places along its axis under `{over}` need "
+                f"{needed}", setting="bias", help=f"`learned({needed}, C // heads)`",
             )
 
 

@@ -14,6 +14,7 @@ from ogive.dsl.ops.settings import Count, Rate, floats, shares
 from ogive.dsl.patterns import Causal, Dense, Mechanism, Pattern, PatternError
 from ogive.dsl.patterns.count import blind, total
 from ogive.dsl.patterns.mechanisms import Channels, Kernel, Mixed, Nystrom, Performer, Use
+from ogive.dsl.patterns.reach import met
 from ogive.dsl.patterns.requires import check
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.symbolic import formula
@@ -240,9 +241,13 @@ class Attend(Primitive):
         mixes = sum(x is not None for x in (self.before_softmax, self.after_softmax))
         count = count + mixes * batch * pairs * self.heads
         if self.bias is not None and isinstance(self.bias.tensor.structure, Products):
-            lengths = sum(position_axis(k).grid, start=0)
-            count = count + batch * area(position_axis(q).grid) * lengths * (q.channels or 0)
+            count = count + batch * area(position_axis(q).grid) * self._rows(position_axis(k)) * (q.channels or 0)
         return count
+
+    def _rows(self, keys: Axis) -> int:
+        """With how many rows of the tables of `decomposed_relative` a query is multiplied, all axes together."""
+        assert isinstance(self.over, Pattern)
+        return sum(met(self.over, tuple(n for n in keys.grid if isinstance(n, int))))
 
     def macs_dense(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Dim:
         """The two products over all pairs: what attention costs where nothing is left out."""

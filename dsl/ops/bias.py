@@ -145,9 +145,10 @@ class DecomposedRelative(Primitive):
 
     Shapes: q tokens with a grid, `B N C`, and a table `2n-1 C/heads` for each axis of the grid, n being the longer of
     queries and keys. Query i and key j of an axis with q and k places meet at row
-    i max(k/q, 1) + (k - 1 - j) max(q/k, 1). The query is the unscaled one; tokens beside the grid have no bias. Its
-    products count where `attend` uses it: q with as many rows as keys lie along each axis. It does not move the flow.
-    (Li et al. 2022, arXiv:2112.01526.)
+    i max(k/q, 1) + (k - 1 - j) max(q/k, 1). Where both have one grid, a table may end at the farthest offset that
+    `over=` allows, the offset 0 in its middle: windows of n need 2n-1 rows. The query is the unscaled one; tokens
+    beside the grid have no bias. Its products count where `attend` uses it: q with as many rows as it meets keys along
+    each axis. It does not move the flow. (Li et al. 2022, arXiv:2112.01526.)
     """
 
     op: ClassVar[str] = "decomposed_relative"

@@ -9,7 +9,7 @@ from ogive.dsl.patterns.sizes import per_axis
 from ogive.dsl.patterns.space import AXES, Space
 from ogive.dsl.patterns.user import User
 
-__all__ = ["even_steps", "reach"]
+__all__ = ["even_steps", "met", "reach"]
 
 
 def reach(p: Pattern, lengths: tuple[Dim, ...], space: Space | None = None) -> tuple[Dim, ...]:
@@ -32,6 +32,24 @@ def reach(p: Pattern, lengths: tuple[Dim, ...], space: Space | None = None) -> t
         case User() as asked if space is not None:
             return _asked(asked, space)
     return tuple(n - 1 for n in lengths)
+
+
+def met(p: Pattern, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """How many places of the keys along each axis one query meets, where it meets most; of a union, its widest part."""
+    match p.expanded:
+        case Union(parts) | PerHead(parts):
+            return tuple(max(sizes) for sizes in zip(*(met(x, lengths) for x in parts), strict=True))
+        case Intersection(parts):
+            return tuple(min(sizes) for sizes in zip(*(met(x, lengths) for x in parts), strict=True))
+        case Difference(left, _):
+            return met(left, lengths)
+        case Self() | Prefix():
+            return (1,) * len(lengths)
+        case Window(size) | Sliding(size) | Dilated(size):
+            each = per_axis(size, len(lengths), str(p))
+            return tuple(min(n, length) for n, length in zip(each, lengths, strict=True))
+    far = reach(p, lengths)
+    return tuple(1 if n == 0 else length for n, length in zip(far, lengths, strict=True))
 
 
 def even_steps(p: Pattern, step: tuple[int, ...]) -> bool:

@@ -178,6 +178,31 @@ network N:
     close(ours(a, b), (scores.softmax(-1) @ k).transpose(1, 2).flatten(2))
 
 
+def test_decomposed_in_windows() -> None:
+    """SAM, as published: the image is cut into windows, each of which has the table of its own grid."""
+    ours = compiled("""
+network N:
+    input x: B (h=6 w=8) 8
+    rel_pos_h = learned(5, 4)
+    rel_pos_w = learned(7, 4)
+    near = x, rel_pos_h, rel_pos_w -> decomposed_relative(2)
+    x -> attend(2, over=window(3x4), bias=near)
+""")
+    tables = random(5, 4, seed=1), random(7, 4, seed=2)
+    ours.load_state_dict(dict(zip(("rel_pos_h", "rel_pos_w"), tables, strict=True)), strict=True)
+    x = random(2, 48, 8)
+    cut = x.view(2, 2, 3, 2, 4, 8).transpose(2, 3).reshape(8, 12, 8)
+    q = cut.unflatten(2, (2, 4)).transpose(1, 2)
+    rows, columns = (table[torch.arange(n)[:, None] - torch.arange(n)[None] + n - 1]
+                     for table, n in zip(tables, (3, 4), strict=True))
+    places = q.unflatten(2, (3, 4))
+    bias = (torch.einsum("bnhwc,hkc->bnhwk", places, rows)[..., :, None]
+            + torch.einsum("bnhwc,wkc->bnhwk", places, columns)[..., None, :])
+    scores = q @ q.transpose(-1, -2) * 0.5 + bias.flatten(2, 3).flatten(3)
+    answer = (scores.softmax(-1) @ q).transpose(1, 2).reshape(2, 2, 2, 3, 4, 8)
+    close(ours(x), answer.transpose(2, 3).reshape(2, 48, 8))
+
+
 def published_bucket(away: torch.Tensor, bidirectional: bool, buckets: int, reach: int) -> torch.Tensor:
     """T5's `_relative_position_bucket`, as in mesh-tensorflow."""
     found = torch.zeros_like(away)

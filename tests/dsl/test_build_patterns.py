@@ -117,6 +117,19 @@ def test_biases_do_not_move_the_flow() -> None:
         196 * 196 * 128 + 196 * 28 * 64)
 
 
+def test_a_decomposed_table_ends_where_the_pattern_does() -> None:
+    head = "input x: B (h=14 w=14) 64"
+    body = "r = learned({}, 16)\nnear = x, r, r -> decomposed_relative(4)\nattend(4, over={}, bias=near)"
+    found = graph(body.format(13, "window(7)"), head)
+    assert found.macs({"B": 1}) == 4 * 49 * 49 * 128 + 196 * 14 * 64
+    assert graph(body.format(5, "sliding(5)"), head).macs({"B": 1}) == pairs(Sliding(5), Space.of(14, 14)) * 128 + (
+        196 * 10 * 64)
+    graph(body.format(27, "window(7)"), head)
+    wrong(body.format(11, "window(7)"), head, code="A201", words="14 places along its axis under `window(7)` need 13")
+    wrong(body.format(13, "dense"), head, code="A201", words="14 places along its axis under `dense` need 27")
+    wrong(body.format(29, "dense"), head, code="A201", words="need 27")
+
+
 def test_what_biases_demand() -> None:
     head = "input x: B (h=8 w=8) 16"
     near = "near = relative_bias(2, {})\nx -> attend(2, over={}, bias=near)"
