@@ -16,9 +16,11 @@ import torch
 from attention_cases import named, pattern_of, predicates, seen
 from torch import Tensor
 
+import ogive
 from ogive.dsl.patterns import Pattern
 from ogive.dsl.patterns.algebra import PerHead
 from ogive.dsl.patterns.space import Sequence, Space
+from ogive.network import Network
 
 __all__ = ["USES", "Scene", "Use", "numbers", "scenes"]
 
@@ -85,6 +87,11 @@ class Scene:
         uses = "\n".join(use.text.replace("HEADS", str(own)) for use in self.uses)
         results = ", ".join(f"{use.name}={use.name}" for use in self.uses)
         return f"{self.above}\nnetwork Case:\n    input {', '.join(ports)}\n{uses}\n    return {results}\n"
+
+    @cached_property
+    def net(self) -> Network:
+        """The checked network."""
+        return ogive.loads(self.text)
 
     @cached_property
     def data(self) -> dict[str, Tensor]:
@@ -242,6 +249,9 @@ class _Drawing:
         texts = named(space) if space.steps is not None else ANY_SIZES
         while True:
             text = draw.choice((*texts, *(name for name, _ in self.own if space.steps is not None)))
+            if space.steps is not None and draw.random() < 0.2:
+                n = draw.randint(2, 5)
+                text = f"window({n}, shift={draw.randint(1, n - 1)})"
             ends = ["prefix", "self"] if space.square else ["prefix"]
             if space.queries.outside:
                 text = f"({text}) | {draw.choice(ends)}"

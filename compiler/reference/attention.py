@@ -166,14 +166,13 @@ def _scores(spec: Spec, q: Tensor, k: Tensor, weights: Mapping[str, Tensor]) -> 
     "dot" q k; "cosine" q k / (|q| |k|) (arXiv:2111.09883); "additive" v tanh(q + k) (arXiv:1409.0473); "distance"
     -|q - k|^2 (arXiv:1904.11491).
     """
-    pairs_q, pairs_k = q[:, :, None], k[:, None]
-    if spec.score == "cosine":
-        pairs_q, pairs_k = (x / x.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-12) for x in (pairs_q, pairs_k))
     if spec.score == "additive":
-        return (torch.tanh(pairs_q + pairs_k) * weights["v"]).sum(-1)
+        return (torch.tanh(q[:, :, None] + k[:, None]) * weights["v"]).sum(-1)
     if spec.score == "distance":
-        return -(pairs_q - pairs_k).square().sum(-1)
-    return (pairs_q * pairs_k).sum(-1)
+        return -(q[:, :, None] - k[:, None]).square().sum(-1)
+    if spec.score == "cosine":
+        q, k = (x / x.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-12) for x in (q, k))
+    return q @ k.transpose(-1, -2)
 
 
 def _scale(spec: Spec, given: Mapping[str, Tensor], head: int, d: int) -> Any:

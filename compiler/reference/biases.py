@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,10 +23,10 @@ def added(structure: Structure | None, data: Tensor, space: Space, allowed: Tens
     """
     match structure:
         case Slopes():
-            away = _matrix(space, lambda q, k: abs(_ahead(q, k, space))).to(data)
+            away = _matrix(space, _distance).to(data)
             return torch.stack([-slope * away for slope in data])
         case Buckets():
-            bucket = _matrix(space, lambda q, k: _bucket(structure, _ahead(q, k, space))).to(data.device)
+            bucket = _matrix(space, partial(_bucket, structure)).to(data.device)
             return data[bucket].permute(2, 0, 1)
         case Products():
             return _decomposed(structure, data, space)
@@ -49,17 +50,17 @@ def rotated(x: Tensor, heads: int, sequence: Sequence, base: float = 10000.0, la
     """
     d, axes = x.shape[-1] // heads, len(sequence.grid)
     pairs = d // 2 // axes
-    columns: list[Tensor] = [x[..., c] for c in range(x.shape[-1])]
-    for head in range(heads):
-        for j in range(d // 2):
-            axis, which = divmod(j, pairs)
-            angles = [_place(n, sequence, axis) * base ** (-which / pairs) for n in range(x.shape[1])]
-            angle = torch.tensor(angles, dtype=torch.float64)
-            cos, sin = angle.cos().to(x), angle.sin().to(x)
-            a, b = (head * d + c for c in ((j, j + d // 2) if layout == "half" else (2 * j, 2 * j + 1)))
-            columns[a] = x[..., a] * cos - x[..., b] * sin
-            columns[b] = x[..., b] * cos + x[..., a] * sin
-    return torch.stack(columns, dim=-1)
+    angles = [[_place(n, sequence, j // pairs) * base ** (-(j % pairs) / pairs) for j in range(d // 2)]
+              for n in range(sequence.size)]
+    cos, sin = (f(torch.tensor(angles, dtype=torch.float64)).to(x) for f in (torch.cos, torch.sin))
+    channels = list(range(d))
+    real, imaginary = (channels[: d // 2], channels[d // 2 :]) if layout == "half" else (channels[::2], channels[1::2])
+    back = torch.tensor([(real + imaginary).index(c) for c in channels], device=x.device)
+    turned = []
+    for head in x.split(d, dim=-1):
+        a, b = head[..., real], head[..., imaginary]
+        turned.append(torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)[..., back])
+    return torch.cat(turned, dim=-1)
 
 
 def _place(position: int, sequence: Sequence, axis: int) -> float:
@@ -67,8 +68,13 @@ def _place(position: int, sequence: Sequence, axis: int) -> float:
     return 0.0 if cell is None else float(unraveled(cell, sequence.grid)[axis])
 
 
-def _matrix(space: Space, entry: Callable[[int, int], int]) -> Tensor:
-    return torch.tensor([[entry(q, k) for k in range(space.keys.size)] for q in range(space.queries.size)])
+def _matrix(space: Space, entry: Callable[[int, int, Space], int]) -> Tensor:
+    """A number for each query and key, N x M."""
+    return torch.tensor([[entry(q, k, space) for k in range(space.keys.size)] for q in range(space.queries.size)])
+
+
+def _distance(q: int, k: int, space: Space) -> int:
+    return abs(_ahead(q, k, space))
 
 
 def _ahead(q: int, k: int, space: Space) -> int:
@@ -76,8 +82,9 @@ def _ahead(q: int, k: int, space: Space) -> int:
     return k - (q + space.keys.size - space.queries.size)
 
 
-def _bucket(b: Buckets, ahead: int) -> int:
+def _bucket(b: Buckets, q: int, k: int, space: Space) -> int:
     """T5's bucket of a distance, in float32 as published (Raffel et al. 2020, arXiv:1910.10683)."""
+    ahead = _ahead(q, k, space)
     half = b.buckets // 2 if b.bidirectional else b.buckets
     first = half if b.bidirectional and ahead > 0 else 0
     away = abs(ahead) if b.bidirectional else max(-ahead, 0)
@@ -91,25 +98,28 @@ def _bucket(b: Buckets, ahead: int) -> int:
 def _decomposed(made: Products, data: Tensor, space: Space) -> Tensor:
     """Sum over the axes of q times the row at which query i and key j of that axis meet (arXiv:2112.01526).
 
-    The row is i max(K/Q, 1) + (K - 1 - j) max(Q/K, 1), with Q queries and K keys along the axis.
+    The row is i max(K/Q, 1) + (K - 1 - j) max(Q/K, 1), with Q queries and K keys along the axis; a table of near
+    offsets alone leaves as many rows out at either end. 0 where it has no row: no pair there is seen.
     """
     found, start = torch.zeros((), dtype=data.dtype, device=data.device), 0
     for axis, rows in enumerate(made.rows):
-        index = _matrix(space, lambda q, k, axis=axis: _row(q, k, axis, space)).to(data.device)  # type: ignore[misc]
+        index = _matrix(space, partial(_row, axis, rows)).to(data.device)
         met = torch.where(index < 0, 0, index + start).expand(*data.shape[:2], *index.shape)
         found = found + data.gather(3, met) * (index >= 0)
         start += rows
     return found
 
 
-def _row(q: int, k: int, axis: int, space: Space) -> int:
-    """-1 where the query or the key stands beside its grid."""
+def _row(axis: int, rows: int, q: int, k: int, space: Space) -> int:
+    """-1 where the query or the key stands beside its grid, and where the table has no such row."""
     a, b = space.queries.cell(q), space.keys.cell(k)
     if a is None or b is None:
         return -1
     i, j = unraveled(a, space.queries.grid)[axis], unraveled(b, space.keys.grid)[axis]
     queries, keys = space.queries.grid[axis], space.keys.grid[axis]
-    return i * max(keys // queries, 1) + (keys - 1 - j) * max(queries // keys, 1)
+    left_out = max(queries, keys) - (rows + 1) // 2
+    row = i * max(keys // queries, 1) + (keys - 1 - j) * max(queries // keys, 1) - left_out
+    return row if 0 <= row < rows else -1
 
 
 def _looked_up(table: Offsets, data: Tensor, space: Space, asked: Tensor) -> Tensor:
@@ -118,15 +128,14 @@ def _looked_up(table: Offsets, data: Tensor, space: Space, asked: Tensor) -> Ten
         rows = data.t()
     else:
         rows = data.reshape(table.heads, -1)
-    index = [
-        [_entry(table, q, k, space) if asked[q, k] else rows.shape[1] for k in range(space.keys.size)]
-        for q in range(space.queries.size)
-    ]
-    return torch.cat((rows, torch.zeros_like(rows[:, :1])), dim=1)[:, torch.tensor(index, device=data.device)]
+    index = _matrix(space, partial(_entry, table)).to(data.device)
+    if (asked & (index < 0)).any():
+        raise ValueError(f"{table} holds no offset of a pair that is seen")
+    return rows[:, index.clamp(min=0)] * asked
 
 
 def _entry(table: Offsets, q: int, k: int, space: Space) -> int:
-    """Which number of a head's table is meant."""
+    """Which number of a head's table is meant; -1 where the table holds none."""
     a, b = space.queries.cell(q), space.keys.cell(k)
     if a is None or b is None:
         kind = 2 if a is None and b is None else 0 if a is None else 1
@@ -137,7 +146,7 @@ def _entry(table: Offsets, q: int, k: int, space: Space) -> int:
     for (i, j), n, stride, step in zip(places, table.size, strides, table.step, strict=True):
         offset, rest = divmod(stride * i - j, step)
         if rest or abs(offset) >= n:
-            raise ValueError(f"the table holds no offset of query {q} and key {k}")
+            return -1
         if table.layout == "symmetric":
             entry = entry * n + abs(offset)
         else:

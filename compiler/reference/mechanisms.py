@@ -89,8 +89,8 @@ def _performer(over: Performer, q: Tensor, k: Tensor, v: Tensor, scale: Any) -> 
     the sign goes to the keys.
     """
     rows = features(over.features, q.shape[-1], over.seed).to(q)
-    size = torch.as_tensor(scale).abs().to(q).sqrt()
-    q, k = q * size, k * size * torch.as_tensor(scale).sign().to(q)
+    scale = torch.as_tensor(scale, dtype=q.dtype, device=q.device)
+    q, k = q * scale.abs().sqrt(), k * scale.abs().sqrt() * scale.sign()
     f = [(_dot(x, rows) - x.square().sum(-1, keepdim=True) / 2).exp() for x in (q, k)]
     p = _dot(*f)
     return p / p.sum(-1, keepdim=True) @ v
