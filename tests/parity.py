@@ -93,7 +93,7 @@ def hold_first_weights(ours: Callable[[], torch.nn.Module], theirs: Callable[[],
         if mine.numel() == 1:
             assert torch.equal(mine, reference), name
             continue
-        reference = reference[reference.abs() != 2]  # timm's draws now and then hit their bound, a hundred deviations off
+        reference = reference[reference.abs() != 2]  # timm's draws hit their bound now and then, 100 deviations off
         spread = reference.std().item()
         few = 6 / mine.numel() ** 0.5  # six standard errors
         assert abs(mine.mean().item() - reference.mean().item()) <= max(2 * few * spread, 1e-5), f"mean of {name}"

@@ -22,12 +22,12 @@ from ogive.dsl.source import Source
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("library/**/*.arch"), *ROOT.glob("examples/**/*.arch")])
 LARGE = {
-    "ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16", "Transformer.big", "LRNet.r50", "MViT.B", "MViTv2.S",
-    "MViTv2.B", "MViTv2.L", "Swin.S", "Swin.B", "Swin.L", "Swin.B384", "Swin.L384", "SwinV2.T", "SwinV2.S", "SwinV2.B",
-    "SwinV2.T16", "SwinV2.S16", "SwinV2.B16", "SwinV2.L16", "Dense", "Strided", "Axial", "Local", "Windowed", "Dilated", "Blockwise", "BigBird",
-    "RandomBlocks", "Nystrom", "Performer", "Latent",
+    "ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16", "Transformer.big", "LRNet.r50", "MViT.B",
+    "MViTv2.S", "MViTv2.B", "MViTv2.L", "Swin.S", "Swin.B", "Swin.L", "Swin.B384", "Swin.L384", "SwinV2.T",
+    "SwinV2.S", "SwinV2.B", "SwinV2.T16", "SwinV2.S16", "SwinV2.B16", "SwinV2.L16", "Dense", "Strided", "Axial",
+    "Local", "Windowed", "Dilated", "Blockwise", "BigBird", "RandomBlocks", "Nystrom", "Performer", "Latent",
 }
-"""Built whole on the meta device only; the tests beside this one run them, or smaller ones, against their references."""
+"""Built whole on the meta device only; the tests beside this one hold them, or smaller ones, to their references."""
 
 
 def short(path: Path) -> str:

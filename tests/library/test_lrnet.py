@@ -22,7 +22,9 @@ def by_hand(state: dict[str, torch.Tensor], x: torch.Tensor, size: int, stride: 
     w = {key.removeprefix("relation."): value.flatten(1) if value.dim() > 1 else value for key, value in state.items()}
     batch, channels, height, width = x.shape
     groups, reach = w["query.weight"].shape[0], size // 2
-    q, k = (torch.einsum("gc,bchw->bghw", w[f"{n}.weight"], x) + w[f"{n}.bias"][:, None, None] for n in ("query", "key"))
+    q, k = (
+        torch.einsum("gc,bchw->bghw", w[f"{n}.weight"], x) + w[f"{n}.bias"][:, None, None] for n in ("query", "key")
+    )
     out = torch.zeros(batch, channels, height // stride, width // stride, dtype=x.dtype)
     for i in range(0, height, stride):
         for j in range(0, width, stride):

@@ -39,7 +39,7 @@ def test_outputs_and_gradients(preset: str) -> None:
 
 
 def test_first_weights() -> None:
-    """0.02, as the authors and torchvision draw them; timm cuts its normals at two deviations, which makes it 0.0176."""
+    """0.02, as the authors and torchvision draw; timm cuts its normals at two deviations, which makes it 0.0176."""
     torch.manual_seed(0)
     for key, p in ogive.compile(ogive.load("mvit", "MViTv2.T")).named_parameters():
         if key.endswith((".qkv.weight", ".proj.weight", ".fc1.weight", ".fc2.weight", "rel_pos_h", "rel_pos_w")):

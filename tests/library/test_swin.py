@@ -1,4 +1,4 @@
-"""Both Swin transformers against timm's: keys, outputs, gradients, first weights, and the pairs that shifts leave out."""
+"""Both Swin transformers against timm's: keys, outputs, gradients, first weights, the pairs that shifts leave out."""
 
 from __future__ import annotations
 
