@@ -11,6 +11,7 @@ from ogive.compiler.initialise import initialise
 from ogive.compiler.lower.emit import Lowering, lower
 from ogive.compiler.lower.register import LOWERINGS
 from ogive.compiler.module import Network, allocate, assemble, by_call
+from ogive.compiler.passes.fuse_attention import fuse_attention
 from ogive.compiler.targets import check_target
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph
@@ -21,9 +22,8 @@ __all__ = ["PASSES", "STEPS", "Checked", "Pass", "compile"]
 Pass = Callable[[Network], Network]
 """A rewrite: a valid module in, a valid module out; where it declines it says why in `meta["ogive"]["declined"]`."""
 
-PASSES: Final[tuple[Pass, ...]] = ()
-"""What every module goes through. A module that trains is what its file says, so there is nothing yet; what makes
-inference fast stands in `compiler/freeze.py`."""
+PASSES: Final[tuple[Pass, ...]] = (fuse_attention,)
+"""What every module goes through, in training too; what makes inference fast stands in `compiler/freeze.py`."""
 
 STEPS: Final = ("lower", "passes", "allocate", "initialise")
 

@@ -130,6 +130,8 @@ CODES: Final[dict[str, str]] = {
     "A711": "a result inside the network that is not there",
     "A712": "a frozen module that is asked to train",
     "A713": "attention that is required to be fused, and is not",
+    "A714": "a module that cannot be fused with this example",
+    "A715": "a fused module that answers otherwise",
     "A720": "a module that cannot be written as plain PyTorch",
     "A721": "a frozen module that is asked for its source",
     "A730": "weights that cannot be written",

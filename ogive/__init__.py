@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from ogive.compiler.export.weights import load_weights, save_weights
     from ogive.compiler.features import features
     from ogive.compiler.freeze import freeze
+    from ogive.compiler.fuse import fuse
     from ogive.compiler.pipeline import compile
     from ogive.dsl.diagnostics import ArchError
     from ogive.network import load, loads
     from ogive.pictures import draw
 
 __all__ = [
-    "ArchError", "__version__", "check", "compile", "draw", "dynamic_shapes", "features", "freeze", "load",
+    "ArchError", "__version__", "check", "compile", "draw", "dynamic_shapes", "features", "freeze", "fuse", "load",
     "load_weights", "loads", "save_weights", "to_source",
 ]
 
@@ -45,6 +46,7 @@ _ROOMS: Final = {
     "dynamic_shapes": "ogive.compiler.dynamic",
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",
+    "fuse": "ogive.compiler.fuse",
     "load": "ogive.network",
     "load_weights": "ogive.compiler.export.weights",
     "loads": "ogive.network",

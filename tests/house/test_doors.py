@@ -18,6 +18,7 @@ DOOR = [
     "dynamic_shapes",
     "features",
     "freeze",
+    "fuse",
     "load",
     "load_weights",
     "loads",

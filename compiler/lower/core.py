@@ -1,0 +1,42 @@
+"""The one call that attention over pairs ends in, whoever wrote it: a network's `attend`, or products and a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch.fx as fx
+import torch.nn.functional as F
+
+from ogive.compiler.lower.modules import Attention
+
+__all__ = ["core"]
+
+
+def core(self, module: nn.Module, *inputs: fx.Node) -> fx.Node:
+        """A call of a module without weights."""
+
+
+def core(
+    call: Callable[..., fx.Node], keep: Callable[..., fx.Node], q: fx.Node, k: fx.Node, v: fx.Node,
+    mask: fx.Node | None = None, *,
+    scale: float | fx.Node | None = None, causal: bool = False, drop: float = 0.0,
+    rate: float | fx.Node | None = None,
+) -> fx.Node:
+    """softmax(q k^T scale + mask) v, of `... N d`, `... M d`, `... M e` and what broadcasts to `... N M`: `... N e`.
+
+    `scale` is d ** -0.5 when not given. A mask of truth values is True where a query may see a key. `drop` is the rate
+    of dropout while training, kept by a module; `rate` one that holds as it stands, or a node that says it.
+    `call` writes a call of a function; `keep` one of a module without weights, which it registers.
+    """
+    if drop:
+        assert not isinstance(scale, fx.Node), "a module keeps a number"
+        return keep(Attention(drop, causal, scale), q, k, v, *(() if mask is None else (mask,)))
+    more: dict[str, Any] = {} if scale is None else {"scale": scale}
+    if rate is not None:
+        more["dropout_p"] = rate
+    if mask is not None:
+        more["attn_mask"] = mask
+    if causal:
+        more["is_causal"] = True
+    return call(F.scaled_dot_product_attention, q, k, v, **more)
