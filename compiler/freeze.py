@@ -10,13 +10,14 @@ from ogive.compiler.module import Network, recast
 from ogive.compiler.passes.bake_eval import bake_eval
 from ogive.compiler.passes.channels_last import channels_last
 from ogive.compiler.passes.fold_norm import fold_norm
+from ogive.compiler.passes.order import order
 from ogive.compiler.passes.pack import pack
 from ogive.compiler.passes.reading import wipe
 from ogive.dsl.diagnostics import fail, offer
 
 __all__ = ["PASSES", "Frozen", "freeze"]
 
-PASSES: Final[tuple[Callable[[Network], Network], ...]] = (bake_eval, fold_norm, channels_last, pack)
+PASSES: Final[tuple[Callable[[Network], Network], ...]] = (bake_eval, order, fold_norm, channels_last, pack)
 """In this order; each is valid in, valid out, and says in `meta["ogive"]["declined"]` where it did nothing."""
 
 
@@ -42,9 +43,10 @@ class Frozen(Network):
 def freeze(model: Network, *, given: Sequence[str] = (), debug: bool = False) -> Frozen:
     """A second module for inference; `model` stays as it is.
 
-    Behaves as `model.eval()`: dropout and drop path are taken out, batch norms are folded into convolutions, the memory
-    layout is chosen, and on the processor in float32 linear maps and convolutions run on prepared weights together with
-    the activation or sum behind them. The state_dict has its own keys. What a pass left alone, and why, stands in
+    Behaves as `model.eval()`: dropout and drop path are taken out, tokens stand in the order in which attention over
+    windows works, batch norms are folded into convolutions, the memory layout is chosen, and on the processor in
+    float32 linear maps and convolutions run on prepared weights together with the activation or sum behind them. The
+    state_dict has its own keys. What a pass left alone, and why, stands in
     `meta["ogive"]["declined"]`.
 
     Args:
