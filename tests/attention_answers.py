@@ -242,7 +242,7 @@ def _plain(
     over = shifted_back(over) if fault == "shift the other way" else over
     allowed = _allowed(over, spec, heads, fault)
     if "bias" in given:
-        bias = added(spec.bias, given["bias"], spec.space, _allowed(over, spec, heads, "").any(0, keepdim=True))
+        bias = added(spec.bias, given["bias"], spec.space, torch.ones_like(allowed))
         bias = -bias if fault == "bias of the wrong sign" else bias
         scores = scores + (bias.transpose(-1, -2) if fault == "offsets transposed" else bias)
     if "before_softmax" in given:
