@@ -22,6 +22,7 @@ from ogive.compiler.export.spelling import (
     constructor,
     is_plain,
     own_source,
+    plain_kind,
     value,
 )
 from ogive.compiler.freeze import Frozen
@@ -125,6 +126,9 @@ class _File:
         for node, name in scope.loose.items():
             made = self.module.get_submodule(str(node.target))
             lines.append(f"        self.{name} = {self._construct(made, str(node.target))}")
+            for key, child in made._modules.items():
+                if child is not None:
+                    lines.append(f"        self.{name}.{key} = {self._construct(child, str(node.target))}")
         if scope.path == "":
             lines += [f"        {line}" for line in self._ties()]
         return lines
@@ -204,7 +208,7 @@ class _File:
         return lines
 
     def _construct(self, module: nn.Module, path: str) -> str:
-        self.kinds.add(type(module))
+        self.kinds.add(plain_kind(module))
         return constructor(module, path)
 
     def _ties(self) -> list[str]:

@@ -25,7 +25,9 @@ from ogive.compiler.lower import (
 )
 from ogive.dsl.diagnostics import ArchError, fail, printable
 
-__all__ = ["access", "argument", "comment", "constructor", "expression", "is_plain", "own_source", "value"]
+__all__ = [
+    "access", "argument", "comment", "constructor", "expression", "is_plain", "own_source", "plain_kind", "value",
+]
 
 _INFIX: Final[dict[Any, str]] = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
@@ -71,13 +73,19 @@ def access(root: str, path: str, lists: frozenset[str], dicts: frozenset[str], a
     return text
 
 
+def plain_kind(module: nn.Module) -> type:
+    """The class that a module is written as: its own, or the one on torch alone that answers the same."""
+    kind: type = getattr(type(module), "plain", type(module))
+    return kind
+
+
 def constructor(module: nn.Module, path: str) -> str:
     """`nn.Linear(768, 3072)`: the call that makes a module like this one.
 
     Raises:
         ArchError: A720, its class is neither torch's nor one that can be copied into the file.
     """
-    kind = type(module)
+    kind = plain_kind(module)
     if getattr(nn, kind.__name__, None) is kind:
         name = f"nn.{kind.__name__}"
     elif kind.__module__ in _OWN:

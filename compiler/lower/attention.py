@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ogive.compiler.lower.attention_cores import (
     ChannelAttention,
@@ -18,10 +18,11 @@ from ogive.compiler.lower.attention_cores import (
     WrittenAttention,
 )
 from ogive.compiler.lower.attention_masks import PatternMask
+from ogive.compiler.lower.attention_parts import PartsAttention
 from ogive.compiler.lower.attention_spelling import sequence, spelled
-from ogive.compiler.lower.bias import added
+from ogive.compiler.lower.bias import looked_up
+from ogive.compiler.lower.core import core
 from ogive.compiler.lower.emit import Emit, Value
-from ogive.compiler.lower.modules import Attention
 from ogive.compiler.lower.register import lowers, settings
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import Dim
@@ -56,6 +57,7 @@ def attend(emit: Emit, node: Node, *xs: Value) -> Value:
     if groups > 1:
         k, v = (emit.method("repeat_interleave", x, groups, 1) for x in (k, v))
     use = _Use(emit, op, position_axis(q_type), position_axis(k_type), given)
+    use.widths = op.qkv(types)[0].channels, op.width(q_type, k_type, v_type)
     y = use.mechanism(op.over, q, k, v) if isinstance(op.over, Mechanism) else use.pairs(op.over, q, k, v)
     if not is_image(q_type):
         return emit.method("flatten", emit.method("transpose", y, 1, 2), 2)
@@ -117,48 +119,56 @@ class _Use:
         self.given = given
         self.heads: tuple[int, ...] = tuple(range(op.heads))
         self.at = ""
+        self.widths: tuple[Dim | None, Dim | None] = (None, None)
 
     # ------------------------------------------------------------------------------------ pairs
     def pairs(self, over: Pattern, q: Value, k: Value, v: Value) -> Value:
         """Softmax over a set of pairs."""
         emit, op = self.emit, self.op
         mask = self._mask()
-        bias = added(emit, op, self.given.get("bias"), q, k, self.queries, self.keys)
         square = self.queries.size == self.keys.size
         mixed = "before_softmax" in self.given or "after_softmax" in self.given
-        written = mixed or op.score in ("additive", "distance")
-        causal = over == Causal() and square and mask is None and bias is None and not written
-        if over != Dense() and not causal and not (over == Causal() and self.queries.size == 1):
-            mask = self._both(self._pattern(over, q), mask)
+        added = mask is not None or op.bias is not None
+        if over == Dense() or (over == Causal() and self.queries.size == 1):
+            seen = None
+        else:
+            seen = self._seen(over)
+        causal = over == Causal() and square and not added and not mixed and op.score in ("dot", "cosine")
         if op.score == "cosine":
             q, k = (emit.call(F.normalize, x, dim=-1) for x in (q, k))
         if op.score in ("additive", "distance"):
-            return self._written(q, k, v, mask, bias, 1.0 if "scale" in self.given else self._number())
+            fixed = 1.0 if "scale" in self.given else self._number()
+            return self._written(q, k, v, self._both(seen, q, mask), fixed)
         q, scale = self._scaled(q)
-        if written:
-            return self._written(q, k, v, mask, bias, scale)
-        if bias is not None:
-            mask = bias if mask is None else self._sum(bias, mask)
-        return self._fused(q, k, v, mask, scale, causal)
+        if scale is not None and scale <= 0:  # torch multiplies what its causal mask hides, too: -inf * scale
+            q, scale = emit.call(operator.mul, q, scale), 1.0
+        if mixed:
+            return self._written(q, k, v, self._both(seen, q, mask), scale)
+        same = self.widths[0] == self.widths[1]
+        if not added and not op.drop and same and (seen is None or causal):
+            return self._fused(q, k, v, scale, causal)
+        made = PartsAttention(over if seen is not None else Dense(), self.heads, scale, op.drop, causal)
+        made.seen = None if causal else seen
+        made.bias = looked_up(op)
+        more = [mask, self.given.get("bias")]
+        while more and more[-1] is None:
+            more.pop()
+        return emit.module(made, q, k, v, *self._ends(), *more, at=f"{self.at}core", shelved=True)
 
-    def _fused(
-        self, q: Value, k: Value, v: Value, mask: Value | None, scale: float | None, causal: bool = False
-    ) -> Value:
-        emit, op = self.emit, self.op
-        if op.drop:
-            module = Attention(op.drop, causal, scale)
-            return emit.module(module, q, k, v, *(() if mask is None else (mask,)), at=f"{self.at}core", shelved=True)
-        more: dict[str, Any] = {"scale": scale} if scale is not None else {}
-        if mask is not None:
-            more["attn_mask"] = mask
-        if causal:
-            more["is_causal"] = True
-        return emit.call(F.scaled_dot_product_attention, q, k, v, **more)
+    def _fused(self, q: Value, k: Value, v: Value, scale: float | None, causal: bool = False) -> Value:
+        def keep(module: nn.Module, *inputs: Value) -> Value:
+            return self.emit.module(module, *inputs, at=f"{self.at}core", shelved=True)
+
+        return core(self.emit.call, keep, q, k, v, scale=scale, causal=causal, drop=self.op.drop)
 
     def _written(
-        self, q: Value, k: Value, v: Value, mask: Value | None, bias: Value | None, scale: float | None
+        self, q: Value, k: Value, v: Value, mask: Value | None, scale: float | None
     ) -> Value:
         emit, op = self.emit, self.op
+        lookup, bias = looked_up(op), None
+        if lookup is not None:
+            made = emit.module(lookup, self.given["bias"], *self._ends(), at="bias", shelved=True)
+            bias = emit.method("type_as", made, q)
         vector = emit.weight("v") if op.score == "additive" else None
         score = "dot" if op.score == "cosine" else op.score
         factor = self._factor() if "scale" in self.given and score != "dot" else None  # of "dot", q has it already
@@ -191,14 +201,13 @@ class _Use:
         return self.emit.call(operator.getitem, factor, (slice(self.heads[0], None, step),))
 
     # ------------------------------------------------------------------------------------ masks
-    def _pattern(self, over: Pattern, like: Value) -> Value:
-        emit = self.emit
-        space = Space.between(self.queries, self.keys)
-        count = distinct(over, self.op.heads)
-        heads = self.heads if count > 1 else (0,)
-        module = PatternMask(spelled(over, space, max(heads) + 1), heads)
-        ends = (sequence(emit, x) for x in (self.queries, self.keys))
-        return emit.module(module, like, *ends, at=self.at + "mask", shelved=True)
+    def _seen(self, over: Pattern) -> PatternMask:
+        """The set as a mask, for the heads at hand."""
+        heads = self.heads if distinct(over, self.op.heads) > 1 else (0,)
+        return PatternMask(spelled(over, Space.between(self.queries, self.keys), max(heads) + 1), heads)
+
+    def _ends(self) -> tuple[tuple[int | Value, ...], tuple[int | Value, ...]]:
+        return sequence(self.emit, self.queries), sequence(self.emit, self.keys)
 
     def _mask(self) -> Value | None:
         """The mask of the file, as `B heads N M`."""
@@ -209,19 +218,16 @@ class _Use:
             value = self.emit.method("unsqueeze", value, place)
         return value
 
-    def _both(self, pattern: Value, mask: Value | None) -> Value:
+    def _both(self, seen: PatternMask | None, like: Value, mask: Value | None) -> Value | None:
         """What a pattern and a mask both allow."""
+        if seen is None:
+            return mask
+        pattern = self.emit.module(seen, like, *self._ends(), at=self.at + "mask", shelved=True)
         if mask is None:
             return pattern
         if self.op.mask is not None and self.op.mask.tensor.dtype == "bool":
             return self.emit.call(torch.logical_and, pattern, mask)
         return self.emit.call(torch.where, pattern, mask, float("-inf"))
-
-    def _sum(self, bias: Value, mask: Value) -> Value:
-        """A bias where the mask allows it, minus infinity elsewhere; a mask of floats is added."""
-        if self.op.mask is not None and self.op.mask.tensor.dtype != "bool":
-            return self.emit.call(operator.add, bias, mask)
-        return self.emit.call(torch.where, mask, bias, float("-inf"))
 
     # ------------------------------------------------------------------------------------ mechanisms
     def mechanism(self, over: Mechanism, q: Value, k: Value, v: Value, prefix: str = "") -> Value:
@@ -249,19 +255,19 @@ class _Use:
                 k, v = emit.call(torch.matmul, project, k), emit.call(
                     torch.matmul, project if share else emit.weight(f"{prefix}F"), v
                 )
-                return self._fused(q, k, v, None, scale)
+                return self._fused(q, k, v, scale)
             case Pooled(stride):
                 pool = PooledKeys(per_axis(stride, len(self.keys.grid) or 1, str(over)))
                 at = sequence(emit, self.keys)
                 k, v = (emit.module(pool, x, at, at=f"{prefix}pool", shelved=True) for x in (k, v))
-                return self._fused(q, k, v, None, scale)
+                return self._fused(q, k, v, scale)
             case Latent():
                 heads = len(self.heads)
                 latent, path = emit.weight(f"{prefix}latent"), f"{prefix}latents"
                 factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
                 few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=path, shelved=True)
                 d = self._width()
-                return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), None, scale)
+                return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), scale)
             case Nystrom(landmarks, iterations, conv):
                 filters = (emit.weight(f"{prefix}conv.weight"),) if conv else ()
                 written = NystromAttention(landmarks, iterations, scale)
@@ -283,7 +289,7 @@ class _Use:
         found: list[Value] = []
         for i, part in enumerate(over.parts):
             use = _Use(emit, self.op, self.queries, self.keys, self.given)
-            use.heads, use.at = tuple(range(i, self.op.heads, n)), f"{i}."
+            use.heads, use.at, use.widths = tuple(range(i, self.op.heads, n)), f"{i}.", self.widths
             a, b, c = (emit.call(operator.getitem, x, (slice(None), slice(i, None, n))) for x in (q, k, v))
             if isinstance(part, Mechanism):
                 found.append(use.mechanism(part, a, b, c, prefix=f"{i}."))

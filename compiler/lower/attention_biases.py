@@ -11,15 +11,56 @@ from torch import Tensor, nn
 
 from ogive.compiler.lower.attention_masks import Cached
 
-__all__ = ["BucketBias", "OffsetBias", "ProductBias", "Rotary", "SlopeBias", "Slopes"]
+__all__ = ["Bias", "BucketBias", "OffsetBias", "ProductBias", "Rotary", "SlopeBias", "Slopes"]
 
 
-class OffsetBias(Cached):
-    """A table over offsets as [heads, N, M]. `queries` and `keys` are (tokens before the grid, behind it, *grid)."""
+class Bias(Cached):
+    """Numbers that are added to scores, looked up by the positions of a query and a key.
+
+    Called, it answers for all pairs: [heads, N, M], or [B, heads, N, M]. `queries` and `keys` are (tokens before the
+    grid, behind it, *grid).
+    """
+
+    def forward(self, values: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
+        device = values.device
+        at = self.kept((device, *queries, *keys), lambda: self.at(
+            torch.arange(self.count(queries), device=device)[None], torch.arange(self.count(keys), device=device)[None],
+            queries, keys,
+        ))
+        found = self.read(values, at)[:, 0]
+        return found[0] if found.shape[0] == 1 and values.dim() < 4 else found
+
+    def at(self, q: Tensor, k: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
+        """Where each pair of positions [entries, n] and [entries, m] is looked up: integers [..., entries, n, m]."""
+        raise NotImplementedError
+
+    def read(self, values: Tensor, at: Tensor) -> Tensor:
+        """What stands there: [B | 1, entries, heads, n, m]."""
+        return values.t().index_select(1, at.flatten()).unflatten(1, at.shape).transpose(0, 1)[None]
+
+    def count(self, sequence: tuple[int, ...]) -> int:
+        """How many positions a sequence has."""
+        return sequence[0] + sequence[1] + math.prod(sequence[2:])
+
+    def places(self, position: Tensor, sequence: tuple[int, ...]) -> list[Tensor]:
+        """Where positions stand along each axis of their grid; those beside it anywhere."""
+        cells, found = (position - sequence[0]).clamp(0, math.prod(sequence[2:]) - 1), []
+        for n in reversed(sequence[2:]):
+            found.append(cells % n)
+            cells = cells // n
+        return found[::-1]
+
+    def beside(self, position: Tensor, sequence: tuple[int, ...]) -> Tensor:
+        """Which positions are no cells of the grid."""
+        return (position < sequence[0]) | (position >= sequence[0] + math.prod(sequence[2:]))
+
+
+class OffsetBias(Bias):
+    """A table over offsets; the tokens before the grid have three rows of their own."""
 
     def __init__(
         self, heads: int, size: tuple[int, ...], layout: str = "swin", prefix: int = 0,
-        stride: tuple[int, ...] = (1, 1), step: tuple[int, ...] = (1, 1),
+        stride: tuple[int, ...] | None = (1, 1), step: tuple[int, ...] = (1, 1),
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -29,35 +70,27 @@ class OffsetBias(Cached):
         self.stride = stride
         self.step = step
 
-    def forward(self, table: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
-        device = table.device
-        index = self.kept((device, *queries, *keys), lambda: self.index(device, queries, keys))
-        rows = table.t() if self.layout == "swin" else table.reshape(self.heads, -1)
-        return rows.index_select(1, index.flatten()).view(self.heads, *index.shape)
-
-    def index(self, device: torch.device, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
-        """Where each pair is looked up. Offsets that the table does not hold are those of no pair that is seen."""
-        found = torch.zeros(math.prod(queries[2:]), math.prod(keys[2:]), dtype=torch.long, device=device)
-        a, b = torch.arange(found.shape[0], device=device), torch.arange(found.shape[1], device=device)
-        gap = 1
-        for q, k, size, stride, step in reversed(
-            list(zip(queries[2:], keys[2:], self.size, self.stride, self.step, strict=True))
-        ):
-            away = ((a % q * stride)[:, None] - (b % k)[None]).div(step, rounding_mode="trunc")
+    def at(self, q: Tensor, k: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
+        """Offsets that the table does not hold are those of no pair that is seen."""
+        found, gap = torch.zeros((), dtype=torch.long, device=q.device), 1
+        strides = self.stride or tuple(max(m // n, 1) for n, m in zip(queries[2:], keys[2:], strict=True))
+        for a, b, size, stride, step in reversed(list(zip(
+            self.places(q, queries), self.places(k, keys), self.size, strides, self.step, strict=True
+        ))):
+            away = ((a * stride)[..., :, None] - b[..., None, :]).div(step, rounding_mode="trunc")
             away = away.clamp(1 - size, size - 1)
             if self.layout == "symmetric":
                 found, gap = found + away.abs() * gap, gap * size
             else:
                 found = found + (size - 1 + (-away if self.layout == "tf" else away)) * gap
                 gap = gap * (2 * size - 1)
-            a, b = a // q, b // k
         if not self.prefix:
             return found
-        found = F.pad(found, (self.prefix, 0, self.prefix, 0))
-        found[: self.prefix] = gap
-        found[:, : self.prefix] = gap + 1
-        found[: self.prefix, : self.prefix] = gap + 2
-        return found
+        a, b = self.beside(q, queries)[..., :, None], self.beside(k, keys)[..., None, :]
+        return torch.where(a, torch.where(b, gap + 2, gap), torch.where(b, gap + 1, found))
+
+    def read(self, values: Tensor, at: Tensor) -> Tensor:
+        return super().read(values if self.layout == "swin" else values.reshape(self.heads, -1).t(), at)
 
 
 class Slopes(nn.Module):
@@ -78,21 +111,19 @@ class Slopes(nn.Module):
         return f"{self.slopes}"
 
 
-class SlopeBias(Cached):
-    """- slope |q - k| as [heads, N, M], the last query at the last key."""
+class SlopeBias(Bias):
+    """- slope |q - k|, the last query at the last key."""
 
-    def forward(self, slopes: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        n, m, device = q.shape[-2], k.shape[-2], q.device
-        away = self.kept((device, n, m), lambda: self.away(n, m, device))
-        return -slopes[:, None, None] * away
-
-    def away(self, n: int, m: int, device: torch.device) -> Tensor:
+    def at(self, q: Tensor, k: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
         """How far each query and key stand apart."""
-        return (torch.arange(n, device=device)[:, None] + (m - n) - torch.arange(m, device=device)[None]).abs()
+        return (q[..., :, None] + (self.count(keys) - self.count(queries)) - k[..., None, :]).abs()
+
+    def read(self, values: Tensor, at: Tensor) -> Tensor:
+        return (-values[:, None, None] * at.unsqueeze(-3))[None]
 
 
-class BucketBias(Cached):
-    """A number for each head and bucket of k - q as [heads, N, M], the last query at the last key."""
+class BucketBias(Bias):
+    """A number for each head and bucket of k - q, the last query at the last key."""
 
     def __init__(self, buckets: int, reach: int, bidirectional: bool) -> None:
         super().__init__()
@@ -100,14 +131,9 @@ class BucketBias(Cached):
         self.reach = reach
         self.bidirectional = bidirectional
 
-    def forward(self, table: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        n, m, device = q.shape[-2], k.shape[-2], table.device
-        index = self.kept((device, n, m), lambda: self.index(n, m, device))
-        return table.t().index_select(1, index.flatten()).view(table.shape[1], n, m)
-
-    def index(self, n: int, m: int, device: torch.device) -> Tensor:
+    def at(self, q: Tensor, k: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
         """The bucket of each pair, by the published formula, in float32 as published."""
-        ahead = torch.arange(m, device=device)[None] - torch.arange(n, device=device)[:, None] - (m - n)
+        ahead = k[..., None, :] - q[..., :, None] - (self.count(keys) - self.count(queries))
         buckets, start = self.buckets, torch.zeros_like(ahead)
         if self.bidirectional:
             buckets = buckets // 2
@@ -122,39 +148,36 @@ class BucketBias(Cached):
         return start + torch.where(away < near, away, far.clamp(max=buckets - 1))
 
 
-class ProductBias(Cached):
+class ProductBias(Bias):
     """Products of queries with the rows of a table per axis, [B, heads, N, rows], as a bias [B, heads, N, M].
 
-    Along each axis query i and key j meet at row i max(k/q, 1) - j max(q/k, 1) + (k - 1) max(q/k, 1). Tokens beside the
-    grid have none.
+    Along each axis query i and key j meet at row i max(k/q, 1) - j max(q/k, 1) + (k - 1) max(q/k, 1), less what a table
+    of near offsets leaves out at its start. Tokens beside the grid have none.
     """
 
     def __init__(self, rows: tuple[int, ...]) -> None:
         super().__init__()
         self.rows = rows
 
-    def forward(self, products: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
-        device, cells = products.device, math.prod(queries[2:])
+    def at(self, q: Tensor, k: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
+        """Among all products of a head; one behind the last for pairs that have none. One layer for each axis."""
+        total, before, found = sum(self.rows), 0, []
+        none = self.beside(q, queries)[..., :, None] | self.beside(k, keys)[..., None, :]
+        sides = zip(self.places(q, queries), self.places(k, keys), queries[2:], keys[2:], self.rows, strict=True)
+        for a, b, n, m, rows in sides:
+            fine, coarse = max(m // n, 1), max(n // m, 1)
+            first = max(n, m) - 1 - rows // 2
+            row = ((a * fine)[..., :, None] + ((m - 1 - b) * coarse)[..., None, :] - first).clamp(0, rows - 1) + before
+            found.append(torch.where(none, self.count(queries) * total, q[..., :, None] * total + row))
+            before += rows
+        return torch.stack(found)
+
+    def read(self, values: Tensor, at: Tensor) -> Tensor:
+        products = F.pad(values.flatten(2), (0, 1))
         found = products.new_zeros(())
-        tables = products.narrow(2, queries[0], cells).split(list(self.rows), dim=3)
-        for axis, table in enumerate(tables):
-            def make(at: int = axis) -> Tensor:
-                return self.index(at, device, queries, keys)
-
-            index = self.kept((device, axis, *queries, *keys), make)
-            part = table.gather(3, index.expand(*table.shape[:2], *index.shape))
-            shape = [1] * len(self.rows)
-            shape[axis] = keys[2 + axis]
-            found = found + part.view(*part.shape[:3], *shape)
-        return F.pad(found.flatten(3), (keys[0], keys[1], queries[0], queries[1]))
-
-    def index(self, axis: int, device: torch.device, queries: tuple[int, ...], keys: tuple[int, ...]) -> Tensor:
-        """For each query the row at which it meets each place of the keys along one axis."""
-        cells = torch.arange(math.prod(queries[2:]), device=device)
-        at = cells // math.prod(queries[3 + axis :]) % queries[2 + axis]
-        q, k = queries[2 + axis], keys[2 + axis]
-        fine, coarse = max(k // q, 1), max(q // k, 1)
-        return at[:, None] * fine + (k - 1 - torch.arange(k, device=device))[None] * coarse
+        for layer in at:
+            found = found + products.index_select(2, layer.flatten()).unflatten(2, layer.shape).transpose(1, 2)
+        return found
 
 
 class Rotary(Cached):

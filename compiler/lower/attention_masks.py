@@ -1,4 +1,4 @@
-"""Which query may see which key, as a mask of truth values. It stands on torch alone, as `modules.py` does."""
+"""Which query may see which key, as a mask of truth values, and attention under it. On torch alone, as `modules.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Cached", "PatternMask"]
+__all__ = ["Cached", "PatternMask", "SetAttention"]
 
 
 class Cached(nn.Module):
@@ -194,3 +194,44 @@ class PatternMask(Cached):
                 n, step = args  # dilated
                 found = found & ((x - y).abs() <= step * (n // 2)) & ((x - y) % step == 0)
         return found
+
+
+class SetAttention(nn.Module):
+    """softmax(q k^T scale + bias) v over a set of pairs: torch's fused attention under a mask of all pairs.
+
+    `seen` says which pairs, `bias` how the values of a bias are looked up; either may be missing. A mask is True where
+    a query may see a key, or added; `queries` and `keys` are (tokens before the grid, behind it, *grid).
+    """
+
+    def __init__(self, scale: float | None = None, drop: float = 0.0, causal: bool = False) -> None:
+        super().__init__()
+        self.scale = scale
+        self.drop = drop
+        self.causal = causal
+        self.seen: Any = None
+        self.bias: Any = None
+
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
+        mask: Tensor | None = None, table: Tensor | None = None,
+    ) -> Tensor:
+        added = mask
+        if self.seen is not None:
+            seen = self.seen(q, queries, keys)
+            if mask is None:
+                added = seen
+            else:
+                added = seen & mask if mask.dtype == torch.bool else torch.where(seen, mask, float("-inf"))
+        if self.bias is not None:
+            bias = self.bias(table, queries, keys).type_as(q)
+            if added is None:
+                added = bias
+            else:
+                added = torch.where(added, bias, float("-inf")) if added.dtype == torch.bool else bias + added
+        drop = self.drop if self.training else 0.0
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=added, dropout_p=drop, is_causal=self.causal, scale=self.scale
+        )
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}, drop={self.drop}, causal={self.causal}"

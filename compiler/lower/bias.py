@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from ogive.compiler.lower.attention_biases import BucketBias, OffsetBias, ProductBias, Rotary, SlopeBias, Slopes
+from ogive.compiler.lower.attention_biases import (
+    Bias,
+    BucketBias,
+    OffsetBias,
+    ProductBias,
+    Rotary,
+    SlopeBias,
+    Slopes,
+)
 from ogive.compiler.lower.attention_spelling import sequence
 from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.register import lowers, settings
@@ -13,32 +21,24 @@ from ogive.dsl.biases import Slopes as SlopesOf
 from ogive.dsl.graph import Node
 from ogive.dsl.ops.attention import Attend
 from ogive.dsl.ops.bias import Alibi, DecomposedRelative, Rope
-from ogive.dsl.types import Axis
 
-__all__ = ["added", "alibi", "decomposed_relative", "head_mix", "relative_bias", "rope", "t5_bias"]
+__all__ = ["alibi", "decomposed_relative", "head_mix", "looked_up", "relative_bias", "rope", "t5_bias"]
 
 
-def added(
-    emit: Emit, op: Attend, value: Value | None, q: Value, k: Value, queries: Axis, keys: Axis
-) -> Value | None:
-    """What a structure adds to the scores: [heads, N, M] or [B, heads, N, M], in the element type of q."""
-    if value is None or op.bias is None:
+def looked_up(op: Attend) -> Bias | None:
+    """How the values of a structure are looked up for a query and a key."""
+    if op.bias is None:
         return None
     structure = op.bias.tensor.structure
-    ends = (sequence(emit, queries), sequence(emit, keys))
     if isinstance(structure, SlopesOf):
-        found = emit.module(SlopeBias(), value, q, k, at="bias", shelved=True)
-    elif isinstance(structure, Buckets):
-        buckets = BucketBias(structure.buckets, structure.reach, structure.bidirectional)
-        found = emit.module(buckets, value, q, k, at="bias", shelved=True)
-    elif isinstance(structure, Products):
-        found = emit.module(ProductBias(structure.rows), value, *ends, at="bias", shelved=True)
-    else:
-        table = offsets_of(op.bias.tensor)
-        assert table is not None
-        module = OffsetBias(table.heads, table.size, table.layout, table.prefix, table.stride, table.step)
-        found = emit.module(module, value, *ends, at="bias", shelved=True)
-    return emit.method("type_as", found, q)
+        return SlopeBias()
+    if isinstance(structure, Buckets):
+        return BucketBias(structure.buckets, structure.reach, structure.bidirectional)
+    if isinstance(structure, Products):
+        return ProductBias(structure.rows)
+    table = offsets_of(op.bias.tensor)
+    assert table is not None
+    return OffsetBias(table.heads, table.size, table.layout, table.prefix, table.stride, table.step)
 
 
 @lowers("relative_bias")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 import ogive
 from ogive.compiler.lower.attention_masks import PatternMask
+from ogive.compiler.lower.attention_parts import PartsAttention
 from ogive.compiler.lower.attention_spelling import spelled
 from ogive.compiler.pipeline import compile
 from ogive.dsl.build import build
@@ -110,19 +111,19 @@ def test_masks_are_the_sets(where: str) -> None:
             assert torch.equal(found, wanted[0] if count == 1 else torch.stack(wanted)), (text, where, known)
 
 
-def test_a_mask_is_made_once_for_its_sizes_and_never_saved() -> None:
+def test_a_walk_is_made_once_for_its_sizes_and_never_saved() -> None:
     module = compiled("network N:\n    input x: B N 8\n    attend(2, over=sliding(3))\n")
-    (mask,) = (m for m in module.modules() if isinstance(m, PatternMask))
+    (core,) = (m for m in module.modules() if isinstance(m, PartsAttention))
     with torch.inference_mode():
         module(random(1, 6, 8))
-    (first,) = mask.cache.values()
-    assert not first.is_inference() and not first.requires_grad
-    module(random(2, 6, 8).requires_grad_()).sum().backward()
-    assert next(iter(mask.cache.values())) is first and len(mask.cache) == 1
+    (first,) = core.walks.values()
+    x = random(1, 6, 8).requires_grad_()  # what inference made serves training
+    module(x).sum().backward()
+    assert next(iter(core.walks.values())) is first and len(core.walks) == 1
     for n in range(7, 20):
         close(module(random(1, n, 8)), reference(*[random(1, n, 8)] * 3, 2, by_definition(
             pattern_of("sliding(3)"), Space.of(n))))
-    assert len(mask.cache) <= 8
+    assert len(core.walks) <= 8
     assert list(module.state_dict()) == []
     twin = copy.deepcopy(module)
     close(twin(random(1, 9, 8)), module(random(1, 9, 8)), 0)

@@ -14,6 +14,7 @@ from fakes import B, H, W, graph_of, image, tokens
 import ogive
 from ogive import ArchError
 from ogive.compiler.export.source import to_source
+from ogive.compiler.lower.attention_parts import PartsAttention
 from ogive.compiler.pipeline import compile
 
 RUN = """
@@ -226,8 +227,10 @@ def compare(module: Any, inputs: tuple[torch.Tensor, ...], folder: Path) -> str:
     kept = torch.load(paths[2])
     wanted = module(*inputs)
     wanted = list(wanted.values()) if isinstance(wanted, dict) else wanted if isinstance(wanted, tuple) else [wanted]
+    # sets of pairs are written with a mask of all pairs, and run part by part: the same up to rounding
+    near = 2e-6 if any(isinstance(m, PartsAttention) for m in module.modules()) else 0
     for ours, theirs in zip(kept["result"], wanted, strict=True):
-        torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=0)
+        torch.testing.assert_close(ours, theirs.detach(), rtol=near, atol=near)
     module.load_state_dict(kept["state"], strict=True)
     assert done.stdout.count("(") == len(wanted)
     return text
