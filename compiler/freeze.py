@@ -15,7 +15,7 @@ from ogive.compiler.passes.pack import pack
 from ogive.compiler.passes.reading import wipe
 from ogive.dsl.diagnostics import fail, offer
 
-__all__ = ["PASSES", "Frozen", "freeze"]
+__all__ = ["PASSES", "Frozen", "for_evaluation", "freeze"]
 
 PASSES: Final[tuple[Callable[[Network], Network], ...]] = (bake_eval, order, fold_norm, channels_last, pack)
 """In this order; each is valid in, valid out, and says in `meta["ogive"]["declined"]` where it did nothing."""
@@ -55,7 +55,7 @@ def freeze(model: Network, *, given: Sequence[str] = (), debug: bool = False) ->
     """
     if isinstance(model, Frozen):
         return copy.deepcopy(model)
-    frozen: Any = recast(Frozen, copy.deepcopy(_for_evaluation(model, given)))
+    frozen: Any = recast(Frozen, copy.deepcopy(for_evaluation(model, given)))
     frozen.train(False)
     frozen.requires_grad_(False)
     for rewrite in PASSES:
@@ -67,7 +67,7 @@ def freeze(model: Network, *, given: Sequence[str] = (), debug: bool = False) ->
     return frozen  # type: ignore[no-any-return]
 
 
-def _for_evaluation(model: Network, given: Sequence[str]) -> Network:
+def for_evaluation(model: Network, given: Sequence[str]) -> Network:
     """The network of one kind of call: evaluation, with these optional inputs.
 
     Raises:

@@ -15,7 +15,7 @@ from ogive.compiler.passes.order_read import Chain, Shapes, attends, chain_from,
 from ogive.compiler.passes.reading import lose, set_module
 from ogive.dsl.patterns import PatternError
 
-__all__ = ["gathers", "order"]
+__all__ = ["gathers", "gathers_saved", "order"]
 
 REASON: Final = "it is computed with its positions in another order"
 SHELF: Final = "_order"
@@ -53,6 +53,18 @@ def gathers(module: Network) -> int | None:
     """
     found = _Reading(module)
     return None if found.shapes is None else found.count
+
+
+def gathers_saved(module: Network) -> tuple[int, int] | str:
+    """How often a network in evaluation gathers tokens as it is lowered, and how often behind `order`.
+
+    `module` is changed: it is one to look at. Where the sizes of a call decide, the words that say so.
+    """
+    before = gathers(module)
+    after = gathers(order(module))
+    if before is None or after is None:
+        return str(module.meta["ogive"]["declined"]["order"][0])
+    return before, after
 
 
 @dataclass

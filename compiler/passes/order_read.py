@@ -48,7 +48,7 @@ class Shapes(dict[fx.Node, Any]):
 
 
 class _Sizes(fx.Interpreter):
-    """Runs a graph for its shapes: what costs most is left out. (Tensors without numbers take torch seconds to load.)"""
+    """Runs a graph for its shapes; what costs most is left out. (Torch needs seconds to load what runs on meta.)"""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)

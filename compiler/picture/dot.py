@@ -16,7 +16,7 @@ from typing import Any, Final
 import graphviz
 
 from ogive.compiler.picture.model import Box, Drawing, Frame, Item, Link, Row
-from ogive.compiler.picture.style import FONT, LINES, SIZES, look
+from ogive.compiler.picture.style import FONT, LINES, MOTIF, SIZES, look
 from ogive.compiler.picture.words import amount
 
 __all__ = ["MOST_LABELS", "dot_text"]
@@ -25,6 +25,8 @@ MOST_LABELS: Final = 1_000
 """Above so many boxes the shapes are left off the arrows: each is a node for the layout, which takes minutes then."""
 
 LONGEST: Final = 120
+CELL: Final = 3
+"""Points of a cell of a thumbnail."""
 WIDTH: Final = 132
 
 
@@ -163,6 +165,8 @@ class _Writer:
         lines.append(f'<TR><TD{span} CELLPADDING="{pad}" WIDTH="{width}">{text}</TD></TR>')
         if box.note:
             lines += [f"<TR><TD>{_faint(_escaped(line))}</TD></TR>" for line in box.note.split("; ")]
+        if row.motifs:
+            lines.append(f"<TR><TD{span}>{_motifs(row.motifs)}</TD></TR>")
         lines += [_cells("t", row.ports, width, ())] if row.ports else []
         return (
             f'<TABLE STYLE="ROUNDED" BORDER="{2 if closed and row.detail else 1}" COLOR="{colors.border}" '
@@ -280,6 +284,22 @@ class _Writer:
             self.taken.add(name)
             self.names[start, wish] = name
         return self.names[start, wish]
+
+
+def _motifs(motifs: tuple[tuple[str, ...], ...]) -> str:
+    """Thumbnails of patterns beside each other; a table of fixed size, which Graphviz does not stretch."""
+    found = []
+    for motif in motifs:
+        wide, high = len(motif[0]) * CELL, len(motif) * CELL
+        size = f'FIXEDSIZE="TRUE" WIDTH="{CELL}" HEIGHT="{CELL}"'
+        rows = "".join(
+            "<TR>" + "".join(f'<TD {size} BGCOLOR="{MOTIF[int(digit)]}"></TD>' for digit in line) + "</TR>"
+            for line in motif
+        )
+        frame = f'FIXEDSIZE="TRUE" WIDTH="{wide + 2}" HEIGHT="{high + 2}" COLOR="{LINES["stage"]}"'
+        found.append(f'<TD FIXEDSIZE="TRUE" WIDTH="{wide + 8}" HEIGHT="{high + 8}"><TABLE {frame} BORDER="1" '
+                     f'CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE></TD>')
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{"".join(found)}</TR></TABLE>'
 
 
 def _cells(letter: str, count: int, width: int, names: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 from ogive.compiler.picture.fold import DROPS, Folding, Run, fold, slots
 from ogive.compiler.picture.links import connect
 from ogive.compiler.picture.model import Box, Drawing, Frame, Item, Row
+from ogive.compiler.picture.motif import motifs
 from ogive.compiler.picture.rise import columns, rise
 from ogive.compiler.picture.words import Shapes, describe, op_name, varied
 from ogive.dsl.diagnostics import ArchError, fail
@@ -344,6 +345,7 @@ class _Layout:
             small=family in LIGHT and (below or (not params and family != "norm")),
             ports=len(node.outputs) if node.primitive.parts else 0,
             hint=str(node),
+            motifs=motifs(self.graph, members) if node.op == "attend" else (),
         )
 
     # --------------------------------------------------------------------------------------------------------- counts

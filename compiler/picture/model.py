@@ -35,6 +35,8 @@ class Row:
     small: bool = False
     ports: int = 0
     hint: str = ""
+    motifs: tuple[tuple[str, ...], ...] = ()
+    """Thumbnails of what an attention sees, lines of digits (`motif.py`): one for each that differs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FAMILIES", "FONT", "LINES", "SIZES", "Look", "look"]
+__all__ = ["FAMILIES", "FONT", "LINES", "MOTIF", "SIZES", "Look", "look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ LINES: Final = {
     "repeat": "#333d47",
     "stage": "#b3bac1",
 }
+
+MOTIF: Final = ("#ffffff", "#ead0df", "#d5a1bf", "#b7689a", "#99336f")
+"""Of a thumbnail of a pattern: from nothing seen to everything, in the colour of attention."""
 
 SIZES: Final = {"text": 10.0, "small": 8.0, "title": 11.0, "heading": 13.0, "symbol": 13.0}
 """Points."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ogive.compiler.explain import Account
+    from ogive.network import Network
 
 __all__ = ["explain"]
 
@@ -41,8 +42,11 @@ def explain(
         from ogive.compiler.lower.attention import unfused
 
         told = accounts(network.graph, sizes, unfused)
+        moved = _gathers(network) if told else (0, 0)
     if json:
-        as_json({"network": network.name, "target": target, "attentions": [one.as_json() for one in told]})
+        counts = {"before": moved[0], "after": moved[1]} if isinstance(moved, tuple) else moved
+        as_json({"network": network.name, "target": target, "attentions": [one.as_json() for one in told],
+                 "gathers": counts})
         return
     if not told:
         result(f"{network.name}: no attention")
@@ -52,6 +56,23 @@ def explain(
             result(line)
         result("")
     result(_sum(network.name, target, told))
+    if not isinstance(moved, tuple):
+        result(f"gathers of tokens: not counted, {moved}")
+    elif any(moved):
+        less = f"{moved[1]} where it is frozen: tokens stay in the order of windows" if moved[1] < moved[0] else (
+            "and as many where it is frozen"
+        )
+        result(f"gathers of tokens: {moved[0]} a forward, {less}")
+
+
+def _gathers(network: Network) -> tuple[int, int] | str:
+    """How often a forward brings tokens into another order, without the pass `order` and with it."""
+    from ogive.compiler.freeze import for_evaluation
+    from ogive.compiler.passes.bake_eval import bake_eval
+    from ogive.compiler.passes.order import gathers_saved
+    from ogive.compiler.pipeline import compile
+
+    return gathers_saved(bake_eval(for_evaluation(compile(network, until="allocate"), ())))
 
 
 def _page(one: Account) -> Iterator[str]:

@@ -188,8 +188,8 @@ def test_it_declines_in_words(text: str, words: str) -> None:
 
 def test_one_way_there_and_back_saves_nothing() -> None:
     """A gather in front of what mixes positions stays where it is."""
-    text = WRITTEN.replace("    rearrange                                               : B (u a w b) 16\n    y     = _ + x",
-                           "    y     = _").replace("depth=3", "depth=1").replace("    norm = layernorm\n", "")
+    line = "    rearrange                                               : B (u a w b) 16\n    y     = _ + x"
+    text = WRITTEN.replace(line, "    y     = _").replace("depth=3", "depth=1").replace("    norm = layernorm\n", "")
     before, after = bare(text)
     assert gathers(before) == gathers(after) == 1
     assert "order" in after.meta["ogive"]["declined"]
