@@ -153,8 +153,8 @@ class _Run:
         batch, n, heads = self.q.shape[:3]
         steps = walk.steps
         if len(steps) == 1 and steps[0].q.whole and steps[0].heads is None:
-            answer, total = self._step(steps[0])
-            return answer.reshape(batch, n, heads, -1), total.reshape(batch, n, heads, 1)
+            answer, sums = self._step(steps[0])
+            return answer.reshape(batch, n, heads, -1), sums.reshape(batch, n, heads, 1)
         kind = v.dtype if walk.once else self.wide
         make = torch.empty if walk.complete else torch.zeros
         out = make(batch, n, heads, v.shape[3], dtype=kind)

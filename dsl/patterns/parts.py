@@ -152,7 +152,7 @@ def _lists(p: Pattern, space: Space, head: int) -> list[Part] | str:
 def _listed(rows: tuple[int, ...], space: Space, size: int) -> list[Part]:
     found: dict[int, list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]] = {}
     n = space.queries.size
-    whole, few = space.queries.prefix, []
+    whole = space.queries.prefix
     edges = [0, whole, *range(whole + size, whole + space.queries.cells, size), whole + space.queries.cells, n]
     for start, stop in pairwise(edges):
         few = [q for q in range(start, stop) if rows[q]]
@@ -167,9 +167,9 @@ def _listed(rows: tuple[int, ...], space: Space, size: int) -> list[Part]:
         found.setdefault(len(few) << 40 | len(keys), []).append((tuple(few), tuple(keys), keep))
     made = []
     for entries in found.values():
-        q, k = (Index((_table([entry[i] for entry in entries]),)) for i in (0, 1))
+        q_index, k_index = (Index((_table([entry[i] for entry in entries]),)) for i in (0, 1))
         keeps = tuple([entry[2] for entry in entries])
-        made.append(_tight(Part((0,), q, k, keeps[:1] if len(set(keeps)) == 1 else keeps)))
+        made.append(_tight(Part((0,), q_index, k_index, keeps[:1] if len(set(keeps)) == 1 else keeps)))
     return made
 
 

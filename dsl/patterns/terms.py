@@ -66,9 +66,13 @@ def terms(p: Pattern, space: Space, head: int) -> list[Term] | str:
             flat = terms(inner, space.flattened, head)
             return flat if isinstance(flat, str) else [_moved(term, space) for term in flat]
         case Union(inner):
-            found = [terms(x, space, head) for x in inner]
-            missing = next((x for x in found if isinstance(x, str)), None)
-            return missing if missing is not None else [term for x in found for term in x if not isinstance(x, str)]
+            made: list[Term] = []
+            for x in inner:
+                found = terms(x, space, head)
+                if isinstance(found, str):
+                    return found
+                made += found
+            return made
         case Intersection(inner):
             return _crossed([x for x in inner if x != Complement(Prefix())], inner, space, head, why)
         case Causal():
