@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
+from ogive.compiler.picture import pattern_svg
 from ogive.dsl import grammar
 from ogive.dsl.codes import CODES, RANGES
 from ogive.dsl.dims import Poly
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.merge import Arithmetic
 from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
+from ogive.dsl.pattern_text import pattern_of
 from ogive.dsl.patterns import Mechanism, Pattern
+from ogive.dsl.patterns.space import Space
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests"))  # for error_cases
@@ -383,9 +386,40 @@ def errors_data() -> str:
     return json.dumps(errors(), indent=1, ensure_ascii=False) + "\n"
 
 
+# ---------------------------------------------------------------------------------------------- pictures of patterns
+PICTURES: Final[dict[str, tuple[str, Space]]] = {
+    "dense": ("dense", Space.of(8, 8)),
+    "self": ("self", Space.of(8, 8)),
+    "causal": ("causal", Space.of(24)),
+    "prefix": ("prefix", Space.of(8, 8, prefix=2)),
+    "window": ("window(4)", Space.of(8, 8)),
+    "window_shifted": ("window(4, shift=2)", Space.of(8, 8)),
+    "window_prefix": ("window(4) | prefix", Space.of(8, 8, prefix=1)),
+    "sliding": ("sliding(5)", Space.of(8, 8)),
+    "sliding_clamp": ("sliding(5, clamp=True)", Space.of(8, 8)),
+    "axial": ('axial("row") | axial("col")', Space.of(8, 8)),
+    "axial_time": ('axial("time")', Space.of(3, 5, 5)),
+    "strided": ("strided(6) | sliding(7)", Space.of(36)),
+    "dilated": ("dilated(5, step=2)", Space.of(9, 9)),
+    "block": ("block(4)", Space.of(32)),
+    "global_tokens": ("global_tokens(3) | self", Space.of(24)),
+    "bigbird": ("block(2) | global_tokens(2) | random(2, of=2)", Space.of(32)),
+    "random": ("random(2, of=4)", Space.of(32)),
+    "flat": ("flat(window(6))", Space.of(8, 8)),
+    "per_head": ('per_head([axial("row"), axial("col")])', Space.of(8, 8)),
+}
+"""Each pattern that docs/attention.md shows, and where it is drawn."""
+
+
+def _picture(name: str) -> Callable[[], str]:
+    text, space = PICTURES[name]
+    return lambda: pattern_svg(pattern_of(text), space)
+
+
 WRITTEN: Final[dict[str, Callable[[], str]]] = {
     "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
     "dsl/grammar.json": grammar.data,
+    **{f"docs/pictures/patterns/{name}.svg": _picture(name) for name in PICTURES},
 }
 """The files that this writes, with what is in them."""
 
@@ -394,7 +428,7 @@ def main(names: Sequence[str]) -> None:
     """Write the files of these names, all without names."""
     for name in names or WRITTEN:
         place = ROOT / name
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(WRITTEN[name](), encoding="utf-8")
 
 

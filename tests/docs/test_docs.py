@@ -22,6 +22,7 @@ from ogive.compiler.picture.render import is_available
 from ogive.dsl import limits
 from ogive.dsl.codes import CODES
 from ogive.dsl.ops import RECORDS
+from ogive.dsl.patterns.names import CONSTRUCTORS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -106,9 +107,24 @@ def test_a_page_is_what_the_script_writes(name: str, generate: ModuleType) -> No
 
 def test_every_primitive_has_an_example_and_every_page_a_test(generate: ModuleType) -> None:
     assert set(generate.EXAMPLES) == set(RECORDS), "docs/generate.py has an example for each primitive"
+    pictures = {f"docs/pictures/patterns/{name}.svg" for name in generate.PICTURES}
     assert set(generate.WRITTEN) == {
-        "docs/primitives.md", "docs/errors.md", "ogive/data/errors.json", "dsl/grammar.json",  # tests/dsl/test_grammar.py
+        "docs/primitives.md", "docs/errors.md", "ogive/data/errors.json", *pictures,
+        "dsl/grammar.json",  # tests/dsl/test_grammar.py
     }
+
+
+def test_every_pattern_has_its_picture(generate: ModuleType) -> None:
+    """Those of the language stand in a drawn text; each picture is of its text, and is shown on the page."""
+    page, sets = (ROOT / "docs/attention.md").read_text("utf-8"), {n for n, c in CONSTRUCTORS.items() if c.why is None}
+    drawn = " ".join(text for text, _ in generate.PICTURES.values())
+    assert sets <= set(re.findall(r"\w+", drawn))
+    for name in generate.PICTURES:
+        place = ROOT / f"docs/pictures/patterns/{name}.svg"
+        write = f"`python docs/generate.py docs/pictures/patterns/{name}.svg` writes it"
+        assert place.read_text("utf-8") == generate.WRITTEN[f"docs/pictures/patterns/{name}.svg"](), write
+        assert f"(pictures/patterns/{name}.svg)" in page
+    assert {p.stem for p in (ROOT / "docs/pictures/patterns").iterdir()} == set(generate.PICTURES)
 
 
 def test_every_code_is_explained_and_shown(generate: ModuleType) -> None:
