@@ -1,4 +1,4 @@
-"""`ogive.fuse`: attention that somebody's module writes out becomes fused calls, in a second module over the same weights."""
+"""`ogive.fuse`: attention that a module writes out becomes fused calls, in a second module over the same weights."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Report:
 
 
 def fuse(module: nn.Module, example_inputs: Any = None) -> tuple[nn.Module, Report]:
-    """Attention that a module writes out, `softmax(q k^T * scale + bias) v`, as fused calls, and a report of each place.
+    """Attention that a module writes out, `softmax(q k^T * scale + bias) v`, as fused calls, and a report of the places.
 
     The module that comes back has the same classes, children and `state_dict`, over the same weights: training one
-    trains the other; hooks stay. `module` is left as it is. Each module whose code holds attention gets a second forward
-    for the kinds of calls that were read; any other call, of another rank, with other arguments than tensors, or after
+    trains the other; hooks stay. `module` is left as it is. Each module whose code holds attention gets a second
+    forward for the kinds of calls that were read; any other call, of another rank, with other arguments than tensors, or after
     settings were changed, is served by the module's own code. Dropout of attention acts while training, at the rate
     that it has at the call. Scores are never formed, so nothing can be read from them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 import torch.fx as fx
@@ -65,7 +65,7 @@ class Call:
 class _Signature:
     """The arguments of a class's forward."""
 
-    _made: dict[type, _Signature] = {}
+    _made: ClassVar[dict[type, _Signature]] = {}
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         parameters = list(inspect.signature(forward).parameters.values())[1:]

@@ -1,4 +1,4 @@
-"""The forward of somebody else's module as an fx graph: read with the shapes of one call, held to what it decided on."""
+"""The forward of any module as an fx graph: read with the shapes of one call, and held to what it decided on."""
 
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ class Tracer(fx.Tracer):
         self.inputs: list[Any] = []
 
     def read(
-        self, module: nn.Module, inputs: list[Any], rebuild: Callable[[list[Any]], tuple[tuple[Any, ...], dict[str, Any]]],
+        self, module: nn.Module, inputs: list[Any],
+        rebuild: Callable[[list[Any]], tuple[tuple[Any, ...], dict[str, Any]]],
     ) -> fx.Graph:
         """The graph of one kind of call: `inputs` are its tensors (None where nothing is known of them), `rebuild` puts
         them among its other arguments.

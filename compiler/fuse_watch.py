@@ -82,6 +82,9 @@ class Watch:
             self.stacks.setdefault(owners[-1], tuple(reversed(owners)))
 
 
+_FUSED = (F.scaled_dot_product_attention, F.multi_head_attention_forward, torch._native_multi_head_attention)
+
+
 class _Softmaxes(TorchFunctionMode):
     """Sees each softmax, and each attention that is a fused call already."""
 
@@ -95,6 +98,6 @@ class _Softmaxes(TorchFunctionMode):
             self.watch.met(self.stack)
         elif func is F.multi_head_attention_forward and (kwargs or {}).get("need_weights", True):
             self.watch.left.append(self.stack[-1])
-        elif func in (F.scaled_dot_product_attention, F.multi_head_attention_forward, torch._native_multi_head_attention):
+        elif func in _FUSED:
             self.watch.already += 1
         return func(*args, **(kwargs or {}))

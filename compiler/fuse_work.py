@@ -62,7 +62,8 @@ class Work:
         for owner, stack in self.watch.stacks.items():
             found += self.watched(owner, stack)
         for m in dict.fromkeys(self.watch.left):
-            found.append(Fusion(self.paths[m], type(m).__name__, reason="torch's own attention is asked for its weights"))
+            reason = "torch's own attention is asked for its weights"
+            found.append(Fusion(self.paths[m], type(m).__name__, reason=reason))
         return found
 
     def watched(self, owner: nn.Module, stack: tuple[nn.Module, ...]) -> list[Fusion]:

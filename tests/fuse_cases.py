@@ -55,7 +55,7 @@ class Written(nn.Module):
         self.register_buffer("root", torch.tensor(math.sqrt(D)))
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        b, n, c = x.shape
+        b, n, _ = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, HEADS, D).permute(2, 0, 3, 1, 4).unbind(0)
         return q, k, v
 
@@ -315,5 +315,6 @@ LEFT = [
     (shared_keys, "the leading axes of q, k and v differ: one is stretched to the others"),
     (written_between, "`zero_` writes in place between its products"),
     (gated, "there is no product of queries and keys above it"),
-    (converted, "its code cannot be read: TraceError: symbolically traced variables cannot be used as inputs to control flow"),
+    (converted, "its code cannot be read: TraceError: symbolically traced variables cannot be used as inputs to "
+                "control flow"),
 ]

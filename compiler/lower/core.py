@@ -13,21 +13,16 @@ from ogive.compiler.lower.modules import Attention
 __all__ = ["core"]
 
 
-def core(self, module: nn.Module, *inputs: fx.Node) -> fx.Node:
-        """A call of a module without weights."""
-
-
 def core(
     call: Callable[..., fx.Node], keep: Callable[..., fx.Node], q: fx.Node, k: fx.Node, v: fx.Node,
-    mask: fx.Node | None = None, *,
-    scale: float | fx.Node | None = None, causal: bool = False, drop: float = 0.0,
+    mask: fx.Node | None = None, *, scale: float | fx.Node | None = None, causal: bool = False, drop: float = 0.0,
     rate: float | fx.Node | None = None,
 ) -> fx.Node:
     """softmax(q k^T scale + mask) v, of `... N d`, `... M d`, `... M e` and what broadcasts to `... N M`: `... N e`.
 
-    `scale` is d ** -0.5 when not given. A mask of truth values is True where a query may see a key. `drop` is the rate
-    of dropout while training, kept by a module; `rate` one that holds as it stands, or a node that says it.
-    `call` writes a call of a function; `keep` one of a module without weights, which it registers.
+    `call` writes a call of a function, `keep` one of a module without weights, which it registers. `scale` is d ** -0.5
+    when not given. A mask of truth values is True where a query may see a key. `drop` is the rate of dropout while
+    training, which a module keeps; `rate` one that holds as it stands, or a node that says it.
     """
     if drop:
         assert not isinstance(scale, fx.Node), "a module keeps a number"

@@ -19,17 +19,17 @@ __all__ = ["fuse", "fuse_attention"]
 
 
 def fuse_attention(module: Network) -> Network:
-    """matmul(dropout(softmax(matmul(q s, k^T) t + b + where(m, 0, -inf))), v) -> sdpa(q, k, v, mask = b + m, scale = s t).
+    """matmul(dropout(softmax(matmul(q s, k^T) t + b + where(m, 0, -inf))), v) -> attention(q, k, v, b + m, scale=s t).
 
-    In any of the usual spellings: the scale on q, on k or behind the product; `dot` or `matmul`; biases and masks in any
-    number and order; `where` or `masked_fill`. Numbers stay the same to rounding. The scores and their softmax have no
-    value any more: their key paths are lost. A row that sees no key answers zeros, as `attend` does, where written out
-    it is not a number.
+    In any of the usual spellings: the scale on q, on k or behind the product; `dot` or `matmul`; biases and masks in
+    any number and order; `where` or `masked_fill`. Numbers stay the same to rounding. The scores and their softmax have
+    no value any more: their key paths are lost. A row that sees no key answers zeros, as `attend` does, where written
+    out it is not a number.
 
     Declines, with the reason, where a fused call does not say the same: a softmax over another axis, scores or weights
     that are read elsewhere or returned, anything else between the products.
     """
-    for one in (module, *module.__dict__.get("_cases", {}).values()):
+    for one in module.__dict__.get("_cases", {}).values() or (module,):
         _fuse_one(one)
     return module
 
@@ -59,7 +59,8 @@ def _fuse_one(module: Network) -> None:
             lose(module, node, "it is part of a fused attention")
             module.graph.erase_node(node)
     if declined:
-        module.meta["ogive"]["declined"]["fuse_attention"] = declined
+        before = module.meta["ogive"]["declined"].get("fuse_attention", [])  # of another kind of call
+        module.meta["ogive"]["declined"]["fuse_attention"] = list(dict.fromkeys((*before, *declined)))
     module.recompile()
 
 
@@ -91,7 +92,7 @@ _PURE = frozenset({"transpose", "permute", "t", "mul", "div", "identity", "getat
 
 
 def _unused(nodes: Iterable[fx.Node], sight: Sight) -> Iterator[fx.Node]:
-    """Of what was made for a product alone, what nothing reads now; each is to be erased before the next is asked for."""
+    """Of what was made for a product alone, what nothing reads now; to be erased before the next is asked for."""
     todo = list(nodes)
     while todo:
         node = todo.pop()
@@ -144,7 +145,14 @@ class _Texts:
         self.shapes.update({node: _sizes(node.meta["ogive"]["shape"]) for node in last.values()})
 
     def shape(self, node: fx.Node) -> tuple[str, ...] | None:
-        return self.shapes.get(node)
+        if node in self.shapes:
+            return self.shapes[node]
+        if node.op == "get_attr":
+            return tuple(map(str, operator.attrgetter(str(node.target))(self.network).shape))
+        if node.target == "unsqueeze" and isinstance(node.args[0], fx.Node) and isinstance(node.args[1], int):
+            source, place = self.shape(node.args[0]), node.args[1]
+            return None if source is None or place < 0 else (*source[:place], "1", *source[place:])
+        return None
 
     def dtype(self, node: fx.Node) -> None:
         """A network has one type of floats."""
@@ -158,6 +166,9 @@ class _Texts:
 
 def _sizes(text: str) -> tuple[str, ...]:
     """The sizes of `B (1 + H/4 W/4) C`: what stands in parentheses is one."""
+    text = text.partition(" of ")[0]
+    if text == "number":
+        return ()
     found: list[str] = []
     depth = 0
     for word in re.findall(r"[()]|[^\s()]+|\s+", text):

@@ -1,4 +1,4 @@
-"""What a fused attention of somebody else's module calls beside torch: rates, regrouped masks, and what must stay true."""
+"""What the fused forward of a module calls beside torch: rates, regrouped masks, and what must stay true."""
 
 from __future__ import annotations
 

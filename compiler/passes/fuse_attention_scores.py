@@ -1,4 +1,4 @@
-"""Attention that is written out, read: from a softmax up to the product of queries and keys, down to that with values."""
+"""Attention that is written out, read from a softmax up to the product of queries and keys, and down to the values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PASSED: Final = ("add", "sub", "mul", "div", "masked_fill", "view", "to", "iden
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor of the scores, or one over it: a number, a node that is one, or a tensor that is the same for all keys."""
+    """A factor of the scores, or one over it: a number, a node that is one, or a tensor, the same for all keys."""
 
     value: float | int | fx.Node
     inverse: bool = False
@@ -206,7 +206,7 @@ class _Up:
         if any(x.op == "placeholder" for x in leaves(value, self.sight.number)):
             raise Declined("the scale of its scores depends on data")
         shape = self.sight.shape(value)
-        if shape is None or (shape and shape[-1] != 1):
+        if shape is None or (shape and str(shape[-1]) != "1"):
             raise Declined("the scale of its scores is not known to be the same for all keys")
         return Factor(value, inverse, tensor=True)
 
@@ -468,7 +468,8 @@ def _sides(left: str, right: str, out: str, a: fx.Node, b: fx.Node) -> tuple[Sid
         left, right, a, b = right, left, b, a
     summed = [c for c in left if c not in out]
     fits = query in left and query not in right and key in right and key not in left and len(summed) == 1
-    if not fits or sorted(left) != sorted(shared + query + summed[0]) or sorted(right) != sorted(shared + key + summed[0]):
+    wanted = (sorted(shared + side + summed[0]) for side in (query, key)) if fits else ([], [])
+    if not fits or [sorted(left), sorted(right)] != list(wanted):
         raise Declined(f"`{left}, {right} -> {out}` is no product of queries and keys")
     sides = []
     for letters, place, node in ((left, query, a), (right, key, b)):

@@ -31,9 +31,11 @@ class Sight(Protocol):
 
 _OTHER_WORDS: Final[Mapping[str, str]] = {
     "iadd": "add", "isub": "sub", "subtract": "sub", "imul": "mul", "multiply": "mul", "truediv": "div",
-    "itruediv": "div", "divide": "div", "true_divide": "div", "imatmul": "matmul", "reshape": "view", "unflatten": "view",
+    "itruediv": "div", "divide": "div", "true_divide": "div", "imatmul": "matmul", "reshape": "view",
+    "unflatten": "view",
     "flatten": "view", "view_as": "view", "reshape_as": "view", "_unsafe_view": "view", "swapaxes": "transpose",
-    "swapdims": "transpose", "float": "to", "half": "to", "bfloat16": "to", "double": "to", "type": "to", "type_as": "to",
+    "swapdims": "transpose", "float": "to", "half": "to", "bfloat16": "to", "double": "to", "type": "to",
+    "type_as": "to",
     "_to_copy": "to", "contiguous": "identity", "clone": "identity", "alias": "identity", "_softmax": "softmax",
     "native_dropout": "dropout", "alpha_dropout": "another kind of dropout",
     "feature_dropout": "another kind of dropout",
@@ -47,7 +49,7 @@ _ROOMS: Final = ("torch", "_operator", "math", "builtins")
 
 
 def kind(node: object, sight: Sight) -> str:
-    """The operation in one word: `add` for `+`, `+=`, `torch.add`, `x.add_`, `aten.add`; "" where it is none of torch's."""
+    """The operation in one word: `add` for `+`, `+=`, `torch.add`, `x.add_`, `aten.add`; "" if none of torch's."""
     if not isinstance(node, fx.Node):
         return ""
     if node.op == "call_module":
@@ -59,7 +61,8 @@ def kind(node: object, sight: Sight) -> str:
     elif isinstance(node.target, torch._ops.OpOverload):
         word = node.target._schema.name.partition("::")[2]
     else:
-        if getattr(node.target, "__module__", None) is not None and not node.target.__module__.startswith(_ROOMS):  # type: ignore[union-attr]
+        room = getattr(node.target, "__module__", None)
+        if room is not None and not room.startswith(_ROOMS):
             return ""
         word = getattr(node.target, "__name__", "")
     if not word.startswith("__"):
@@ -137,7 +140,8 @@ _IN_PLACE: Final = frozenset({
 
 _VIEWS: Final = frozenset({
     "view", "transpose", "permute", "unsqueeze", "squeeze", "expand", "getitem", "narrow", "select", "chunk", "split",
-    "unbind", "t", "detach", "identity", "view_as", "movedim", "diagonal", "slice", "to", "getattr", "unfold", "expand_as",
+    "unbind", "t", "detach", "identity", "view_as", "movedim", "diagonal", "slice", "to", "getattr", "unfold",
+    "expand_as",
 })
 
 

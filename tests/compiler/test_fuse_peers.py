@@ -1,4 +1,4 @@
-"""`ogive.fuse` on networks of timm, torchvision and transformers: every attention fused, answers and training the same."""
+"""`ogive.fuse` on networks of timm, torchvision and transformers: all of it fused, answers and gradients the same."""
 
 from __future__ import annotations
 
