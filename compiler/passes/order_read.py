@@ -244,17 +244,8 @@ def _read(module: Network, nodes: tuple[fx.Node, ...], shapes: Shapes) -> Chain 
     numbers = torch.arange(torch.Size(given).numel()).view(given)
     known: dict[fx.Node, Any] = {source: numbers}
     for node in nodes:
-        def value(x: fx.Node) -> Any:
-            return known[x] if x in known else _constant(module, x, shapes)
-        args, kwargs = (fx.map_arg(a, value) for a in (node.args, node.kwargs))
         try:
-            made_of = called(module, node)
-            if made_of is not None:
-                known[node] = made_of(*args)
-            elif node.op == "call_method":
-                known[node] = getattr(args[0], str(node.target))(*args[1:], **kwargs)
-            else:
-                known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+            known[node] = _run(module, node, known, shapes)
         except (RuntimeError, TypeError, KeyError):
             return None
     flat = known[nodes[-1]].reshape(-1, width)
@@ -270,6 +261,22 @@ def _read(module: Network, nodes: tuple[fx.Node, ...], shapes: Shapes) -> Chain 
     whole = (BATCH, size, width)
     before, after = (None if shape == whole else shape for shape in (tuple(given), tuple(made)))
     return Chain(nodes, tuple(by), before, after)
+
+
+def _run(module: Network, node: fx.Node, known: dict[fx.Node, Any], shapes: Shapes) -> Any:
+    """What a node of a chain answers on numbered tokens."""
+    def value(x: fx.Node) -> Any:
+        return known[x] if x in known else _constant(module, x, shapes)
+
+    args: Any = fx.map_arg(node.args, value)
+    kwargs: Any = fx.map_arg(node.kwargs, value)
+    made = called(module, node)
+    if made is not None:
+        return made(*args)
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    target: Any = node.target
+    return target(*args, **kwargs)
 
 
 def _constant(module: Network, node: fx.Node, shapes: Shapes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +102,7 @@ def _draw_pattern(
     tell(f"wrote {place}: {over}")
 
 
-def _refuse(told: dict[str, object], what: str, help: str) -> None:
+def _refuse(told: Mapping[str, object], what: str, help: str) -> None:
     """Refuse options that say nothing here.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from door.command import ogive, refused
@@ -10,6 +11,8 @@ from door.command import ogive, refused
 import ogive as door
 from ogive.compiler.explain import Account, accounts
 from ogive.compiler.lower.attention import unfused
+from ogive.compiler.lower.attention_parts import PartsAttention
+from ogive.compiler.passes.order_modules import plan_of
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.patterns import Pattern
 from ogive.dsl.patterns.parts import plan
@@ -100,11 +103,27 @@ def test_the_command() -> None:
     assert lines[1] == "  at       blocks.0.attn.core and 11 more, 6 heads, 197 positions"
     assert "  pairs    59,982 of 232,854: 25.76%" in lines[4]
     assert any(line.startswith("  refused  one call of the fused kernel: ") for line in lines)
-    assert lines[-1].startswith("ViT.S on cpu: 12 attentions, ")
+    assert lines[-2].startswith("ViT.S on cpu: 12 attentions, ")
+    assert lines[-1] == "gathers of tokens: 48 a forward, and as many where it is frozen"
     data = json.loads(ogive("explain", "vit", "ViT.S", "--json").out)
     assert data["network"] == "ViT.S" and len(data["attentions"][0]["names"]) == 12
     assert data["attentions"][0]["density"] == 1
     assert ogive("explain", "resnet", "ResNet.r18").out == "ResNet.r18: no attention\n"
+
+
+def test_what_is_told_is_what_is_compiled() -> None:
+    one = told("window(4) | prefix")
+    net = door.compile(door.loads(ONE.replace("{line}", "attend(2, over=over)"), over="window(4) | prefix"))
+    (made,) = [m for m in net.modules() if isinstance(m, PartsAttention)]
+    assert len(plan_of(made, (1, 0, 8, 8), (1, 0, 8, 8)).parts) == one.calls
+
+
+def test_gathers_are_counted_with_and_without_the_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    counts = json.loads(ogive("explain", "swin", "Swin.T", "--json").out)["gathers"]
+    assert counts["after"] <= 12 + 3 < counts["before"], "one a block, and one at each of three mergings"
+    Path("free.arch").write_text("network N:\n    input x: B (h w) 16\n    attend(2, over=window(4))\n")
+    assert "not counted, the size `" in ogive("explain", "free.arch", "--size", "h=8", "--size", "w=8").out
 
 
 def test_the_command_called_wrongly() -> None:
