@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -164,6 +165,9 @@ class Runs(Parametrised):
             frame.names.bind(port.name, Partial(None, NEVER, port.name, port.name_span, True), port.name_span, "input")
         late: list[tuple[s.Port, Out]] = []
         for port, given in zip(ports, inputs, strict=False):
+            if port.optional and isinstance(given, Partial) and given.value is None:  # handed on, and not given here
+                frame.names.bind(port.name, replace(given, name=port.name), port.name_span, "input")
+                continue
             value = self._lifted(port, self._given_to(port, given, frame, span), frame, span)
             bundle = Bundle((value,), title=port.name)
             bound = unlisted(bundle)
@@ -231,7 +235,7 @@ class Runs(Parametrised):
         """The tensor that a port is given; one that not every call has goes to an optional port alone."""
         if not isinstance(given, Partial):
             return given
-        if not port.optional or given.value is None:
+        if not port.optional:
             raise self.missing(given, span)
         return self.sources([given.value], span)[0]
 

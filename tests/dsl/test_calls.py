@@ -195,3 +195,21 @@ def test_what_calls_decide_is_bounded() -> None:
     with pytest.raises(ArchError) as error:
         built(network(four + again + again.replace("y", "z"), head), "N")
     assert error.value.codes == ("A516",), "it is said once, not for each line"
+
+
+def test_an_optional_input_is_handed_on() -> None:
+    """A block gives its own optional input to another block's: given, left away, or as the call decides."""
+    above = """
+    block Inner:
+        input x: B N 8, mask?: B N of bool
+        x -> attend(2, mask=mask)
+
+    block Outer:
+        input x: B N 8, mask?: B N of bool
+        x, mask -> Inner
+    """
+    made = built(network("y = x -> Outer\nz = x, mask -> Outer\ny + z", "input x: B N 8, mask?: B N of bool", above), "N")
+    sides = {tuple(case.values()): [n.op for n in graph if n.op == "attend"] for case, graph in made.cases}
+    assert sides == {(False,): ["attend"] * 2, (True,): ["attend"] * 2}
+    masked = {case["mask"]: sum(len(n.inputs) for n in graph if n.op == "attend") for case, graph in made.cases}
+    assert masked == {False: 2, True: 3}
