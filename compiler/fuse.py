@@ -46,13 +46,13 @@ class Report:
 
 
 def fuse(module: nn.Module, example_inputs: Any = None) -> tuple[nn.Module, Report]:
-    """Attention that a module writes out, `softmax(q k^T * scale + bias) v`, as fused calls, and a report of the places.
+    """Attention that a module writes out, `softmax(q k^T * scale + bias) v`, as fused calls, and a report of places.
 
     The module that comes back has the same classes, children and `state_dict`, over the same weights: training one
     trains the other; hooks stay. `module` is left as it is. Each module whose code holds attention gets a second
-    forward for the kinds of calls that were read; any other call, of another rank, with other arguments than tensors, or after
-    settings were changed, is served by the module's own code. Dropout of attention acts while training, at the rate
-    that it has at the call. Scores are never formed, so nothing can be read from them.
+    forward for the kinds of calls that were read; any other call, of another rank, with other arguments than tensors,
+    or after settings were changed, is served by the module's own code. Dropout of attention acts while training, at the
+    rate that it has at the call. Scores are never formed, so nothing can be read from them.
 
     Args:
         module: any module; its code is read by `torch.fx`, each module with attention by itself.

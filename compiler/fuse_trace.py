@@ -82,6 +82,10 @@ class Seen(fx.Proxy):
             return len(value)  # how many axes there are is part of the kind of call
         return int(tracer.settle(tracer.create_proxy("call_function", len, (self,), {}), len(value)))
 
+    def __getitem__(self, at: Any) -> Any:
+        tracer: Any = self.tracer
+        return tracer.create_proxy("call_function", operator.getitem, (self, at), {})
+
     def _plain(self, kind: type) -> Any:
         value = self.seen
         if value is _MISSING or isinstance(value, Tensor):

@@ -83,7 +83,8 @@ def _value(node: fx.Node, nodes: list[fx.Node], given: Mapping[fx.Node, Any]) ->
         for at in nodes:
             if at in env:
                 continue
-            args, kwargs = (fx.node.map_arg(x, env.__getitem__) for x in (at.args, at.kwargs))
+            args: Any = fx.node.map_arg(at.args, env.__getitem__)
+            kwargs: Any = fx.node.map_arg(at.kwargs, env.__getitem__)
             try:
                 made = at.target(*args, **kwargs) if callable(at.target) else getattr(args[0], str(at.target))(
                     *args[1:], **kwargs

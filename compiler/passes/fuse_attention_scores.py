@@ -277,7 +277,7 @@ class _Up:
         if isinstance(bias, fx.Node) and beta != 0:
             if not number(beta, self.sight):
                 raise Declined("the scale of its scores depends on data")
-            self.added.append(Added(bias, (*outer, Factor(beta)) if beta != 1 else outer))
+            self.added.append(Added(bias, (*outer, self.factor(beta, False)) if beta != 1 else outer))
         if alpha != 1:
             self.factors.append(self.factor(alpha, False))
         self.q, self.k = _pair(a, b, self.sight)

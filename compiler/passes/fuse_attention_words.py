@@ -53,7 +53,8 @@ def kind(node: object, sight: Sight) -> str:
     if not isinstance(node, fx.Node):
         return ""
     if node.op == "call_module":
-        return _MODULES.get(type(sight.module(node)), "")
+        module = sight.module(node)
+        return "" if module is None else _MODULES.get(type(module), "")
     if node.op == "call_method":
         word = str(node.target)
     elif node.op != "call_function":
