@@ -208,7 +208,8 @@ def test_an_optional_input_is_handed_on() -> None:
         input x: B N 8, mask?: B N of bool
         x, mask -> Inner
     """
-    made = built(network("y = x -> Outer\nz = x, mask -> Outer\ny + z", "input x: B N 8, mask?: B N of bool", above), "N")
+    text = network("y = x -> Outer\nz = x, mask -> Outer\ny + z", "input x: B N 8, mask?: B N of bool", above)
+    made = built(text, "N")
     sides = {tuple(case.values()): [n.op for n in graph if n.op == "attend"] for case, graph in made.cases}
     assert sides == {(False,): ["attend"] * 2, (True,): ["attend"] * 2}
     masked = {case["mask"]: sum(len(n.inputs) for n in graph if n.op == "attend") for case, graph in made.cases}
