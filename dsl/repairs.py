@@ -8,7 +8,7 @@ it, never by time: the same file gets the same words on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -73,6 +73,16 @@ class _Search:
         """The nodes that are left."""
         return self.nodes - spent() // NODE
 
+    def look(self) -> None:
+        """Look through the file once more, which counts for a node a definition.
+
+        Raises:
+            _Spent: nothing is left.
+        """
+        if self.left <= 0:
+            raise _Spent
+        spend(NODE * len(self.unit.file.definitions))
+
     def build(self, old: s.Definition, new: s.Definition, name: str) -> Graph | None:
         """A network with one definition changed; None where that does not build.
 
@@ -132,13 +142,17 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
 
 
 def _tried(search: _Search) -> Iterator[Repair]:
-    definitions = _reached(search.unit)
+    if search.left <= 0:
+        return
+    definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
     half = search.left // 2
     for of_preset in (True, False):
         for definition in definitions:
+            search.look()
             yield from _numbers(search, definition, of_preset, half)
     for varied in (settings_varied, inputs_varied, lines_varied, settings_guessed):
         for definition in definitions:
+            search.look()
             for variation in varied(definition, search.unit):
                 if search.holds(definition, variation.tree):
                     yield Repair(variation.span, variation.words)
@@ -200,9 +214,10 @@ def _solved(points: tuple[int, int, int], wanted: int) -> list[float]:
 
 
 # ------------------------------------------------------------------------------------------------ the file, changed
-def _reached(unit: Unit) -> list[s.Definition]:
-    """The definitions of a file, and those of other files that it uses, however far."""
-    found: list[s.Definition] = list(unit.file.definitions)
+def _reached(unit: Unit, networks: Container[str]) -> list[s.Definition]:
+    """The definitions that some networks of a file use, however far, themselves among them; first those of the file, as
+    they stand there."""
+    found: list[s.Definition] = [d for d in unit.file.definitions if d.name in networks]
     todo: list[tuple[s.Definition, Unit]] = [(d, unit) for d in found]
     while todo:
         node, home = todo.pop(0)
@@ -211,6 +226,8 @@ def _reached(unit: Unit) -> list[s.Definition]:
             if other is not None and all(other.node is not d for d in found):
                 found.append(other.node)
                 todo.append((other.node, other.unit))
+    here = [d for d in unit.file.definitions if any(d is x for x in found)]
+    found = here + [x for x in found if all(x is not d for d in here)]
     return [d for d in found if isinstance(d, s.Network | s.Block | s.Derived)]
 
 

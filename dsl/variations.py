@@ -42,7 +42,7 @@ def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None]]
 # ------------------------------------------------------------------------------------------------ settings
 def settings_varied(definition: s.Definition, unit: Unit) -> Iterator[Variation]:
     """Settings of lines: one that other lines give to the same op, one less, another value of theirs; kernels."""
-    said = _settings_said(unit)
+    said, sizes = _settings_said(unit), _sizes(unit)
     for call, around in walk(definition):
         if isinstance(call, s.Name) and isinstance(around[-1], s.Row):
             yield from _cells_varied(definition, call, around)
@@ -54,7 +54,7 @@ def settings_varied(definition: s.Definition, unit: Unit) -> Iterator[Variation]
             for arg in said.get(call.name, {}).values():
                 yield _exchange(definition, call, s.Call(call, (arg,), call.span), call.span, arg)
         elif isinstance(call, s.SizeExpr):
-            for size in _sizes(unit):
+            for size in sizes:
                 if size != call.values:
                     new = replace(call, values=size)
                     words = f"with `{'x'.join(map(str, size))}` here"

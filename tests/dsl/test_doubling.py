@@ -111,7 +111,42 @@ TEXTS: dict[str, tuple[int, Text]] = {
         "attend(1, over=" + " | ".join(f"sliding({2 * k + 1})" for k in range(1, n + 1)) + ")",
         "input x: B (h=16 w=16) 8"), 8)),
     "lists of tensors": (100, lambda n: net("l = [" + rows("x", n, ", ") + "]\nl -> concat")),
+    "cuts of a list": (60, lambda n: net("l = [" + rows("x", n, ", ") + "]\n" + rows("m{i} = l[{i} :]", 40)
+                                         + "\n" + rows("m{i} -> concat", 2))),
+    "list ports": (60, lambda n: net(rows("[x, x, x] -> P", n),
+                                     above="block P:\n    input m: [B C H W]\n    m[0] + m[1]\n")),
+    "items of a list port": (60, lambda n: net("[" + rows("x", n, ", ") + "] -> P",
+                                               above="block P:\n    input m: [B C H W]\n    repeat m as b[t]:\n"
+                                                     "        - t -> relu\n    b[:] -> concat\n")),
     "carried values": (250, lambda n: net(f"repeat {n} with y = x:\n    next y = y + x")),
+    "values carried side by side": (25, lambda n: net("repeat 4 with " + rows("y{i} = x", n, ", ") + ":\n"
+                                                      + rows("    next y{i} = y{i} + x", n))),
+    "scans": (30, lambda n: net(rows("s{i} = scan t in x with h{i} = zeros(8):\n    next h{i} = h{i} + t\n"
+                                     "    emit t", n), "input x: B N 8")),
+    "lines of a scan": (120, lambda n: net("s = scan t in x with h = zeros(8):\n" + "    _ * 2\n" * n
+                                           + "    next h = _\n    emit h", "input x: B N 8")),
+    "ifs on training": (40, lambda n: net(rows("if training:\n    relu\nelse:\n    tanh", n))),
+    "optional inputs asked for": (30, lambda n: net(rows("if m:\n    _ + m", n), "input x: B 8, m?: B 8")),
+    "one or the other": (60, lambda n: net(rows("_ + (m or x)", n), "input x: B 8, m?: B 8")),
+    "patterns as values": (60, lambda n: net(rows("p{i} = sliding(3) | self", n) + "\nattend(1, over=p0)",
+                                             "input x: B (h=8 w=8) 8")),
+    "attends over values": (20, lambda n: net("p = sliding(3) | causal\n" + rows("attend(1, over=p)", n),
+                                              "input x: B (h=8 w=8) 8")),
+    "mechanisms as values": (30, lambda n: net('m = kernel("elu")\n' + rows("attend(1, over=m)", n),
+                                               "input x: B (h=8 w=8) 8")),
+    "pattern definitions": (30, lambda n: net("relu", above=rows("pattern p{i}(a=1):\n    d = q.row - k.row\n"
+                                                                 "    allow abs(d) <= a\n", n))),
+    "biases": (20, lambda n: net(rows("t{i} = relative_bias(1, 8)\nattend(1, bias=t{i})", n),
+                                 "input x: B (h=8 w=8) 8")),
+    "axes put otherwise": (60, lambda n: net("relu : B a b c\n" + rows("rearrange : B c a b\nrelu : B a b c", n),
+                                             "input x: B 8 8 8")),
+    "contractions": (60, lambda n: net("a = relu : B n c\nb = a -> tanh : B m c\n" + rows("a, b -> dot : B n m", n),
+                                       "input x: B 16 8")),
+    "given weights": (60, lambda n: net("w = learned(8, 8)\n" + rows("y{i} = linear(8, weight=w, bias=False)", n),
+                                        "input x: B 8")),
+    "cuts of a weight": (40, lambda n: net(f"w = learned({8 * n}, 8)\n" + rows(
+        "y{i} = linear(8, weight=w[8 * {i} : 8 * {j}], bias=False)", n), "input x: B 8")),
+    "numbers solved for": (4, lambda n: many(lambda i: net(rows("c{i} = conv(?, 1x1)\nrelu : B 4 H W", 2)), n)),
 }
 
 

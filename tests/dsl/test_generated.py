@@ -94,8 +94,8 @@ def test_the_generator_writes_all_it_can() -> None:
     text = "\n".join(network(seed).text for seed in range(200))
     for word in ("residual:", "repeat ", "if width", "else:", "presets", "attend(", "concat", "append:", "to_tokens",
                  "to_image", "global_pool", "split(2)", "Keep", "Widen", "Mix", "network D", "assert", "layernorm",
-                 "-> Both", "-> Maybe", "with v", "scan v", "emit ", "if training:", "if extra:", "extra or x", "over=v",
-                 "bias=v", "close", "linformer", "kernel(", "per_head(", "rearrange", "-> dot", "matmul", "weight=v",
-                 "conv(?", "[1:]", "reversed("):
+                 "-> Both", "-> Maybe", "with v", "scan v", "emit ", "if training:", "if extra:", "extra or x",
+                 "over=v", "bias=v", "close", "linformer", "kernel(", "per_head(", "rearrange", "-> dot", "matmul",
+                 "weight=v", "conv(?", "[1:]", "reversed("):
         assert word in text, word
     assert sum(len(network(seed).promises) for seed in range(200)) > 800

@@ -101,7 +101,8 @@ class _Writer(Constructs):
         name = "N.S" if with_presets else "N"
         if r.random() < 0.3:
             self.lines.append(f"network D = {name}(act=tanh)")
-        return Made("\n".join(self.lines) + "\n", name, start.numbers, result.numbers, self.promises, self.named, self.solved)
+        text = "\n".join(self.lines) + "\n"
+        return Made(text, name, start.numbers, result.numbers, self.promises, self.named, self.solved)
 
     def _blocks(self) -> None:
         """Parts: one keeps a shape, one has a width, one halves an image."""

@@ -331,6 +331,9 @@ def _tables() -> Iterator[tuple[str, str]]:
     yield "table/expect-no-figure", "network N:\n    expect speed:\n        - 1\n    input x: B C\n    relu\n"
     yield "table/expect-no-row", "network N:\n    expect params:\n        S 1\n    input x: B C\n    relu\n"
     yield "table/expect-wrong", "network N:\n    expect params:\n        - 86M\n    input x: B C\n    relu\n"
+    yield "table/expect-wrong-often", "".join(
+        f"network N{i}(w={i + 8}):\n    expect params digest:\n        - 7 \"0\"\n    input x: B 8 H W\n"
+        f"    c = conv(w)\n" + "    relu\n" * 40 for i in range(200))
     yield "table/expect-many", ("network N:\n    expect params:\n" + "        - 1\n" * 3000
                                + "    input x: B C\n    relu\n")
     params = ", ".join(f"p{i}=nothing" for i in range(3000))
