@@ -122,8 +122,8 @@ def test_gathers_are_counted_with_and_without_the_pass(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     counts = json.loads(ogive("explain", "swin", "Swin.T", "--json").out)["gathers"]
     assert counts["after"] <= 12 + 3 < counts["before"], "one a block, and one at each of three mergings"
-    Path("free.arch").write_text("network N:\n    input x: B (h w) 16\n    attend(2, over=window(4))\n")
-    assert "not counted, the size `" in ogive("explain", "free.arch", "--size", "h=8", "--size", "w=8").out
+    Path("free.arch").write_text("network N:\n    input x: B 16 H W\n    attend(2, over=window(4))\n")
+    assert "not counted, the size `H` is free" in ogive("explain", "free.arch", "--size", "H=8", "--size", "W=8").out
 
 
 def test_the_command_called_wrongly() -> None:
