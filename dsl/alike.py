@@ -7,6 +7,7 @@ from typing import Any
 
 from ogive.dsl.graph import Edge, Graph, Node, Returned
 from ogive.dsl.ops.record import Primitive, Reference
+from ogive.dsl.ops.regroup import Rearrange
 
 __all__ = ["difference"]
 
@@ -58,6 +59,8 @@ def _edges(value: Returned, ids: Mapping[str, str]) -> Any:
 
 def _settings(primitive: Primitive | None, ids: Mapping[str, str]) -> Any:
     """Settings with the nodes that they refer to under the names of the other graph."""
+    if isinstance(primitive, Rearrange):
+        return primitive.unlettered
     if primitive is None:
         return None
     found = {name: getattr(primitive, name) for name in type(primitive).model_fields}

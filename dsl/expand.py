@@ -15,8 +15,10 @@ from typing import Any, Final
 from ogive.dsl import limits
 from ogive.dsl.alike import difference
 from ogive.dsl.build import Built, build
+from ogive.dsl.conditions import Condition
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import ArchError, fail, nearest
+from ogive.dsl.dims import Dim
 from ogive.dsl.expand_fold import folded
 from ogive.dsl.expand_tree import Container, Entry, Leaf, Place, Scope, laid_out
 from ogive.dsl.format import format_text
@@ -24,7 +26,10 @@ from ogive.dsl.graph import Edge, Graph, Node, Returned
 from ogive.dsl.load import load_text
 from ogive.dsl.names import MODULE_MEMBERS, RESERVED
 from ogive.dsl.ops.record import Primitive, Reference, Size, show_setting
+from ogive.dsl.ops.regroup import Rearrange
+from ogive.dsl.ops.source import Learned
 from ogive.dsl.source import Source
+from ogive.dsl.types import Tensor
 
 __all__ = ["expand"]
 
@@ -46,8 +51,14 @@ def expand(built: Built, keep_repeats: bool = False) -> str:
     if any(node.op == "scan" for node in graph):
         raise _cannot(built, "it holds a `scan`, whose body is one for all positions")
     text = _written(built, [], keep_repeats)
-    again = _read(built, text)
-    missing = [g for g in graph.guards if g.condition not in {x.condition for x in again.guards}]
+    kept: set[Condition] = set()
+    try:
+        again = _read(built, text)
+        kept = {guard.condition for guard in again.guards}
+    except ArchError:  # without what it asserts, a line below may have no meaning
+        if not graph.guards:
+            raise
+    missing = [g for g in graph.guards if g.condition not in kept]
     if missing:
         text = _written(built, [f"assert {g.condition.show()}" for g in missing], keep_repeats)
         again = _read(built, text)
@@ -88,6 +99,7 @@ class _Writer:
         self.used: set[str] = set()
         self.deep: set[int] = set()    # what is read from a scope further inside
         self.lines: list[str] = []
+        self.regrouped = 0             # how many `rearrange` were written
         self._settle(self.root, (self.root,))
         self._name()
 
@@ -98,7 +110,7 @@ class _Writer:
         return self._write(asserts)
 
     def _write(self, asserts: list[str]) -> str:
-        self.flow = self.graph.inputs[0]
+        self.flow, self.regrouped = self.graph.inputs[0], 0
         name = re.sub(r"\W", "_", self.built.name)
         self.lines = [f"# {self.built.name}, written out.", *(f"# {line}" for line in self.built.doc.splitlines())]
         self.lines.append(f"network {name}:")
@@ -112,8 +124,9 @@ class _Writer:
     def _port(self, node: Node) -> str:
         tensor = node.outputs[0]
         letters = {axis: name for name, (owner, axis) in self.graph.free.items() if owner == node.id}
-        dims = [letters.get(i) or str(axis) for i, axis in enumerate(str(tensor).split(" of ")[0].split(" "))]
-        known = f"{node.name}: {' '.join(dims)}"
+        dims = [letters.get(i) or str(Tensor((axis,))) for i, axis in enumerate(tensor.axes)]
+        exact = re.sub(r"floor\((\w+/\w+)\)", r"\1", " ".join(dims))  # an input was divided by `/` alone: `W/4`
+        known = f"{node.name}: {exact}"
         return known if tensor.dtype == "float" else f"{known} of {tensor.dtype}"
 
     # ------------------------------------------------------------------------------------ names
@@ -232,9 +245,35 @@ class _Writer:
             op += "()"
         label, key = self._given_name(entry, node), self._key(entry, place)
         require = f" require {node.require}" if node.require else ""
-        self.lines.append(f"{STEP * depth}{label}{source}{op}{key}{require}")
+        shape = ""
+        if isinstance(node.primitive, Rearrange):
+            left, right = self._regrouped(node.primitive)
+            name = f"regrouped_{self.regrouped}"
+            before = "_" if self._flows(own) else self._address(own[0], place)
+            self.lines.append(f"{STEP * depth}{name} = {before} : {left}")
+            source, shape = "", f" : {right}"
+        elif isinstance(node.primitive, Learned) and node.primitive.roles:
+            shape = f" : {' '.join(word or '.' for word in node.primitive.roles)}"
+        self.lines.append(f"{STEP * depth}{label}{source}{op}{key}{require}{shape}")
         if not quiet:
             self.flow = node.id
+
+    def _regrouped(self, record: Rearrange) -> tuple[str, str]:
+        """The two annotations of a `rearrange`: its letters are its own, pinned where they are numbers."""
+        self.regrouped += 1
+        alone = {atoms[0][0] for atoms in record.left if len(atoms) == 1}
+
+        def atom(name: str, size: Dim, first: bool) -> str:
+            if not name[0].isalpha() and name[0] != "_":
+                return name.partition("'")[0]
+            letter = name if name == "N" and len(record.right) == 2 else f"{name}_{self.regrouped}"
+            return f"{letter}={size}" if first and name not in alone and isinstance(size, int) else letter
+
+        sides: list[str] = []
+        for side, first in ((record.left, True), (record.right, False)):
+            axes = [[atom(name, size, first) for name, size in atoms] for atoms in side]
+            sides.append(" ".join(x[0] if len(x) == 1 else f"({' '.join(x)})" if x else "1" for x in axes))
+        return sides[0], sides[1]
 
     def _given_name(self, entry: Leaf | Container, node: Node) -> str:
         """`name = `, where the line has weights or is read by name."""

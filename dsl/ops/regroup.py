@@ -73,6 +73,14 @@ class Rearrange(Primitive):
         return LAYOUTS.get(rank, (Role.BATCH, *[Role.OTHER] * (rank - 2), Role.CHANNEL))
 
     @property
+    def unlettered(self) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[Dim, ...], ...]]:
+        """What it does whatever its letters are called: each name of the right by its place on the left, and the sizes
+        there."""
+        order = {name: i for i, (name, _) in enumerate(atom for axis in self.left for atom in axis)}
+        right = tuple(tuple(order.get(name, -1) for name, _ in axis) for axis in self.right)
+        return right, tuple(tuple(size for _, size in axis) for axis in self.left)
+
+    @property
     def pattern(self) -> str:
         """`B (a 4) h w -> B (h w a) 4`."""
         return f"{written(self.left)} -> {written(self.right)}"
