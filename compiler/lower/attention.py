@@ -66,15 +66,11 @@ def attend(emit: Emit, node: Node, *xs: Value) -> Value:
 
 
 def unfused(op: Attend) -> str | None:
-    """Why attention with these settings is no single call of a fused kernel; None where it is one."""
+    """Why attention with these settings does not run in a fused kernel, part by part; None where it does."""
     if op.score not in ("dot", "cosine"):
         return f'the score "{op.score}" is written out'
     if op.before_softmax is not None or op.after_softmax is not None:
         return "heads are mixed around the softmax, which is written out"
-    if op.bias is not None:
-        return "its bias is added as a number for each query and key"
-    if op.mask is not None and op.mask.tensor.dtype != "bool":
-        return "its mask is added as a number for each query and key"
     parts = op.over.parts if isinstance(op.over, Mixed) else (op.over,)
     if isinstance(op.over, Mixed):
         return f"the heads of `{op.over}` run one kind after the other"

@@ -141,7 +141,9 @@ class _Run:
     def __init__(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, table: Tensor | None, about: _About
     ) -> None:
-        self.q, self.k, self.v = (_rows(x.transpose(1, 2)) for x in (q, k, v))
+        rows = (x.transpose(1, 2) for x in (q, k, v))
+        # looking up rows of a slice would copy the whole of it, each time
+        self.q, self.k, self.v = (x.contiguous() if about.walk.looks_up else _rows(x) for x in rows)
         self.mask, self.table, self.about = mask, table, about
         self.scale = q.shape[-1] ** -0.5 if about.scale is None else about.scale
         self.wide = torch.float64 if q.dtype == torch.float64 else torch.float32

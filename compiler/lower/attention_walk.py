@@ -248,6 +248,7 @@ class Walk:
         steps: one for each call of a kernel, or for a few.
         complete: every query is answered, so answers need no zeros first.
         once: every query is answered by one step, so nothing is merged.
+        looks_up: some positions lie in no strides.
     """
 
     def __init__(self, plan: Plan, heads: Sequence[int], queries: int, keys: int, each: int) -> None:
@@ -269,6 +270,7 @@ class Walk:
             copied = max(0 if x.is_view else x.count for x in (part.q, part.k)) * each
             for piece in part.split(max(1, COPIED // copied) if copied else part.batch):
                 self.steps.append(_step(piece, _chosen(mine, len(heads)), queries, keys, fresh))
+        self.looks_up = any(table is not None for s in self.steps for x in (s.q, s.k) for table in x.tables)
         self.complete = all(all(flags) for flags in answered)
 
 

@@ -315,7 +315,7 @@ network N:
         ("attend(2)", None), ("attend(2, over=causal)", None), ("attend(2, over=window(3))", None),
         ("attend(2, over=pooled(2))", None), ('attend(2, score="cosine")', None), ("attend(2, mask=m)", None),
         ('attend(2, score="distance")', "is written out"), ('attend(2, over=kernel("elu"))', "is written out"),
-        ("attend(2, bias=slopes)", "a number for each query and key"),
+        ("attend(2, bias=slopes)", None),
         ("attend(2, after_softmax=mix)", "heads are mixed"),
     ],
 )

@@ -68,10 +68,9 @@ def test_a_fused_call_refuses_nothing() -> None:
 
 
 def test_reasons_are_those_of_require_fused() -> None:
-    bias = "slope = alibi(2)\nx -> attend(2, over=over, bias=slope)"
-    one = told("dense", bias)
+    one = told("dense", 'attend(2, over=over, score="distance")')
     with pytest.raises(ArchError) as caught:
-        net = door.loads(ONE.replace("{line}", "slope = alibi(2)\n        x -> attend(2, bias=slope) require fused"))
+        net = door.loads(ONE.replace("{line}", 'attend(2, score="distance") require fused'))
         door.compile(net, device="meta")
     assert one.refused[0].reason in str(caught.value)
 
