@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ogive.dsl import syntax as s
 from ogive.dsl.alike import difference
+from ogive.dsl.broken import Claim
 from ogive.dsl.build import Built
 from ogive.dsl.check import Report, check
-from ogive.dsl.claims import Claim
 from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.format import format_text
 from ogive.dsl.load import Unit, load_changed
