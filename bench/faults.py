@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=ogive.dsl.repairs.NODES,
                         help="nodes built in search of a repair; 0 is quick, and points at fewer lines")
     parser.add_argument("--gate", action="store_true",
-                        help=f"exit 1 where one leaks, or below {LEAST_LINE:.0%} right line, {LEAST_HELP:.0%} help")
+                        help=f"exit 1 where one leaks, or below {LEAST_LINE:.0%}% right line, {LEAST_HELP:.0%}% help")
     parser.add_argument("--show", metavar="KIND", help="print what is said of each fault of a kind (`all`)")
     parser.add_argument("--poor", action="store_true", help="print the faults that leak, or miss their line or help")
     parser.add_argument("--peer", action="store_true", help="the same for mlnode, where it is installed")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ogive.dsl.graph import Edge, Graph, Node, Returned
+from ogive.dsl.facts import Facts
+from ogive.dsl.graph import Edge, Graph, Guard, Node, Returned
 from ogive.dsl.ops.record import Primitive, Reference
 from ogive.dsl.ops.regroup import Rearrange
 
@@ -22,7 +23,7 @@ def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
         return f"{len(other)} nodes, not {len(one)}"
     ids = dict(zip(one.nodes, other.nodes, strict=True))
     for node, twin in zip(one, other, strict=True):
-        what = _node(node, twin, ids, keys)
+        what = _node(node, twin, ids, keys, one.guards)
         if what is not None:
             return f"`{twin.id}`, line {twin.span.line}: {what}"
     if [(n, _edges(r, ids)) for n, r in one.returns] != list(other.returns) and keys:
@@ -39,16 +40,31 @@ def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
     return None
 
 
-def _node(node: Node, twin: Node, ids: Mapping[str, str], keys: bool) -> str | None:
+def _node(
+    node: Node, twin: Node, ids: Mapping[str, str], keys: bool, guards: Sequence[Guard] = ()
+) -> str | None:
     if node.op != twin.op or _settings(node.primitive, ids) != _settings(twin.primitive, {}):
         return f"`{twin.primitive or twin.op}`, not `{node.primitive or node.op}`"
     if tuple(_edges(edge, ids) for edge in node.inputs) != twin.inputs:
         return "other inputs"
-    if keys and [t.shape for t in node.outputs] != [t.shape for t in twin.outputs]:
+    if keys and not _alike(node, twin, guards):
         return f"`{twin.outputs[0]}`, not `{node.outputs[0]}`"
     if [t.roles for t in node.outputs] != [t.roles for t in twin.outputs] or node.require != twin.require:
         return "another layout"
     return None
+
+
+def _alike(node: Node, twin: Node, guards: Sequence[Guard]) -> bool:
+    """Whether two nodes answer in the same shapes wherever the guards hold: `ceil(H/2)` is `H/2` where H is even."""
+    if len(node.outputs) != len(twin.outputs):
+        return False
+    pairs = [(t.shape, u.shape) for t, u in zip(node.outputs, twin.outputs, strict=True)]
+    if all(a == b for a, b in pairs):
+        return True
+    facts = Facts()
+    for guard in guards:
+        facts = facts.with_condition(guard.condition)
+    return all(len(a) == len(b) and all(facts.equal(x, y) is True for x, y in zip(a, b, strict=True)) for a, b in pairs)
 
 
 def _edges(value: Returned, ids: Mapping[str, str]) -> Any:

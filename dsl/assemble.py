@@ -103,8 +103,13 @@ def graphs(
         elsewhere = {p.node: work.nodes[p.node] for p in parameters.values() if p.node not in nodes}
         regions, guards = tuple(work.regions), _guards(work, one)
         made.append((case, Graph(name, nodes, present, returns, regions, parameters, guards, results, free, elsewhere)))
-    dropped = tuple(n for k, n in work.nodes.items() if k not in needed and n.op != "if")
+    dropped = tuple(n for k, n in work.nodes.items() if k not in needed and _is_said(n, work, parameters))
     return made[0][1], tuple(made) if flags or optional else (), dropped
+
+
+def _is_said(node: Node, work: Work, parameters: Mapping[str, Parameter]) -> bool:
+    """Whether a line says this node, and in vain: a `learned` that is another op's weight is in use."""
+    return node.op != "if" and node.id not in work.unsaid and not (node.op == "learned" and node.key in parameters)
 
 
 def _decided(work: Work, case: Case) -> _Decided:

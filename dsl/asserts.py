@@ -53,7 +53,7 @@ class Asserts(Scans):
                 sources.append(Label(entry.origin, words))
         here = self._remainder(part, frame) or ", ".join(values)
         text = part.span.text
-        path = " > ".join(frame.body.trail) if len(frame.body.trail) > 1 else ""
+        path = " > ".join(frame.body.trail)
         notes = [f"{path} asserts `{text}`; here {here} ({part.span})"] if sources and here else []
         if not sources:
             notes = [*([f"here {here}"] if here else []), *self.trail(frame)]

@@ -86,7 +86,7 @@ class Containers(Lines):
             if word != "residual" or arg.name not in RATES:
                 takes = "`drop=` and `drop_path=`" if word == "residual" else "no settings"
                 near = nearest(arg.name or "", RATES) if word == "residual" else None
-                raise fail("A301", f"`{word}` takes {takes}", arg.span, notes=self.trail(frame),
+                raise fail("A301", f"`{word}` takes {takes}", arg.name_span, notes=self.trail(frame),
                            help=f"did you mean `{near}`?" if near else None)
             setting = self.setting(arg, frame)
             if isinstance(setting.value, Poison):

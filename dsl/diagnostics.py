@@ -135,8 +135,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def offer(word: str, known: Iterable[str], what: str = "") -> str:
-    """A help line: the near miss when there is one, else what there is to choose from."""
-    names = sorted(set(known))
+    """A help line: the near miss when there is one, else what there is to choose from, in the order it is given."""
+    names = sorted(known) if isinstance(known, set | frozenset) else list(dict.fromkeys(known))
     near = nearest(word, names)
     if near is not None:
         return f"did you mean `{near}`?"

@@ -276,6 +276,7 @@ class Eithers(Carried):
         node_id = self.work.new_id(frame.keys.under("concat"))
         node = Node(node_id, "concat", "", Concat(), (one.edge,), (made,), frame.region, span, path=frame.body.trail)
         self.work.add_node(node)
+        self.work.unsaid.add(node_id)
         return Out(Edge(node_id), made)
 
     def _wider_axis(self, a: Axis, b: Axis, sizes: list[tuple[str, Dim, Dim]], frame: Frame) -> Axis:

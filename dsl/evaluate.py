@@ -200,7 +200,7 @@ class Evaluator(Lookup):
     def _function(self, name: str, expr: s.Call, frame: Frame) -> Any:
         for arg in expr.args:
             if arg.name is not None:
-                raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.span, notes=self.trail(frame),
+                raise fail("A301", f"`{name}` takes no setting `{arg.name}`", arg.name_span, notes=self.trail(frame),
                            help=f"its arguments stand in order: `{name}(a, b)`")
         args = [list_of(self.there(self.value(arg.value, frame), arg.value.span)) for arg in expr.args]
         if any(isinstance(x, Poison) for x in args):

@@ -22,6 +22,8 @@ OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 TAB = 4
+TOP = ("NETWORK", "BLOCK", "PATTERN")
+HEADED = re.compile(r"[ \t]+(?!(?:as|require)\b)[A-Za-z_]")  # a name behind `block`: the header of a definition
 QUIET = re.compile(r'"[^"\n]*"|#[^\n]*|([()\[\]{}])')  # strings and comments, in which brackets are no brackets
 
 
@@ -59,6 +61,8 @@ class Layout:
                 if token.type not in CLOSE and continued <= levels[-1]:
                     raise unclosed(self._span(brackets[-1]))
                 continued = -1
+            if token.type in TOP and len(levels) > 1 and not HEADED.match(self.source.text, token.end_pos or 0):
+                token = Token.new_borrow_pos("NAME", str(token), token)  # `block:` behind a body: a scope, and a key
             if token.type in OPEN:
                 brackets.append(token)
                 if len(brackets) > limits.BRACKET_DEPTH:

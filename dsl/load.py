@@ -145,7 +145,7 @@ def _clean(text: str) -> str:
 
 def _beside(path: Path) -> str | None:
     try:
-        others = [p.name for p in path.parent.iterdir() if p.suffix == ".arch"]
+        others = sorted(p.name for p in path.parent.iterdir() if p.suffix == ".arch")
     except OSError:
         return None
     return offer(path.name, others, "files there") if others else None

@@ -202,6 +202,9 @@ class Parametrised(Applier):
         title = f"`{param.name}` takes {words.get(kind, kind)}; here is {describe(value)}"
         quoted = kind == "string" and isinstance(value, OpValue)
         hint = f'a string stands in quotes: `"{value.name}"`' if quoted else None
+        if param.type is None and param.default is None and not is_tensor(value):
+            meant = _kind_of(value)
+            hint = f"`{param.name}: {meant}` in the header, if that is meant" if meant in TYPES else None
         said = self.work.cells.get(origin, "")
         if origin.start == at.start:
             raise fail("A302", title, at, label=said, help=hint)

@@ -122,10 +122,10 @@ def _mend(lines: list[str], mistake: Diagnostic) -> bool:
         return False
     if not any(map(_written, lines[at + 1 : end])):
         lines[at] = ""
-    elif mistake.code == "A012" or (word and word[1] in ("presets", "expect")):
+    elif mistake.code == "A012" or (word and word[1] in ("presets", "expect", *(["pattern"] if indent else []))):
         lines[at:end] = [""] * (end - at)
     else:
-        headers = {"if": "if a:", "elif": "elif a:", "else": "else:", "pattern": "pattern a:"}
+        headers = {"if": "if a:", "elif": "elif a:", "else": "else:"} if indent else {"pattern": "pattern a:"}
         lines[at] = " " * indent + headers.get(word[1] if word else "", "a:" if indent else "block A:")
     return True
 

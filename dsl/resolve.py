@@ -176,7 +176,7 @@ class _Resolver:
         for arg in expr.args:
             if arg.name is not None and allowed is not None and arg.name not in allowed:
                 self.mistakes.append(Diagnostic(
-                    "A301", f"`{name}` has no setting `{arg.name}`", arg.span,
+                    "A301", f"`{name}` has no setting `{arg.name}`", arg.name_span,
                     help=offer(arg.name, allowed, "its settings")))
 
     def _settings(self, name: str) -> set[str] | None:

@@ -11,7 +11,7 @@ meant when an equation names another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ogive.dsl import limits
@@ -139,9 +139,11 @@ class _Solver:
     def _refused(self, asked: list[Span], answers: Mapping[Span, Dim]) -> Attempt:
         """Every number that was tried and fits, in an error."""
         if len(asked) > 1:
-            return self._said([self._several(span, i, len(asked)) for i, span in enumerate(asked)])
+            tries = [self.once({**answers, **dict.fromkeys(asked, number)}) for number in self._candidates()[:8]]
+            return self._said(_common(tries) or [self._several(span, i, len(asked)) for i, span in enumerate(asked)])
         span = asked[0]
         name = title_of(self.definition, span)
+        refused: list[Attempt] = []
         tried: list[int] = []
         fit: list[int] = []
         steps = 0
@@ -149,9 +151,12 @@ class _Solver:
             made = self.once({**answers, span: number})
             tried.append(number)
             fit += [] if made.work.mistakes else [number]
+            refused += [made] if made.work.mistakes else []
             steps += made.work.steps
             if steps > limits.STEPS:
                 break
+        if not fit and (common := _common(refused)):
+            return self._said(common)
         if not fit:
             return self._nothing(span, name, tried, answers)
         title = f"the shapes do not decide `{name}`"
@@ -200,3 +205,8 @@ class _Solver:
         made.work.mistakes = mistakes
         return Attempt(None, made.bodies)
 
+
+def _common(tries: Sequence[Attempt]) -> list[Diagnostic]:
+    """What is wrong whatever stands for `?`: mistakes that every try makes in the same words."""
+    each = [list(made.work.mistakes.found.values()) for made in tries]
+    return [d for d in each[0] if all(d in found for found in each)] if each else []

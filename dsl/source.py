@@ -59,6 +59,10 @@ class Span:
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
+    def first(self, length: int) -> Span:
+        """Its first characters."""
+        return Span(self.source, self.start, self.start + length)
+
     @property
     def visible(self) -> int:
         """The end, without the newline: a span of what is missing at the end of a line ends there."""

@@ -116,6 +116,11 @@ class Arg:
     value: Expr
     span: Span = _span()
 
+    @property
+    def name_span(self) -> Span:
+        """The name alone, where there is one."""
+        return self.span.first(len(self.name)) if self.name else self.span
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

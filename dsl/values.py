@@ -98,7 +98,8 @@ class Setting:
 
     @property
     def place(self) -> Span:
-        return self.whole or self.span
+        """The name, where there is one in the text."""
+        return self.whole.first(len(self.name)) if self.whole and self.name else self.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +213,13 @@ def printed(value: Any, most: int = 8) -> str:
         return value.name
     if isinstance(value, tuple) and not isinstance(value, Size):
         return "[" + ", ".join(printed(x, 3) for x in value[:most]) + (", ...]" if len(value) > most else "]")
+    if isinstance(value, Bundle) and isinstance(value.first, tuple):
+        return printed(value.first, most)
+    if isinstance(value, Bundle | Out):
+        out = value.first if isinstance(value, Bundle) else value
+        return str(out.type) if isinstance(out, Out) else "a tensor"
+    if isinstance(value, ParamValue):
+        return value.key
+    if isinstance(value, Partial):
+        return value.name
     return str(value)

@@ -155,6 +155,8 @@ class Work:
     """What stands for each `?` in place of a number: the number, or a symbol while it is solved for."""
     asked: dict[Span, None] = field(default_factory=dict)
     """Each `?` that was met and has no answer."""
+    unsaid: set[str] = field(default_factory=set)
+    """Nodes that no line says: they come with what meets behind an `if`, needed or not."""
     read: dict[Span, frozenset[str]] = field(default_factory=dict)
     """Each `?` in a shape, with the sizes that were found there."""
 

@@ -84,7 +84,7 @@ def _deeper(p: Place) -> Found | None:
 
 
 def _nested(p: Place) -> Found | None:
-    if p.first not in TOP or not p.early or p.kind != "NAME" or not p.line[:1].isspace():
+    if p.first not in TOP or not p.early or p.kind not in ("NAME", p.first.upper()) or not p.line[:1].isspace():
         return None
     return p.word(0), {"word": p.first}
 

@@ -314,7 +314,7 @@ def place_of(error: PatternError, expr: s.Expr, args: Sequence[s.Arg], construct
     order = [p.name for p in constructor.parameters]
     for i, arg in enumerate(args):
         if (arg.name or (order[i] if i < len(order) else None)) == error.setting:
-            return arg.value.span if arg.name is None or arg.name in order else arg.span
+            return arg.value.span if arg.name is None or arg.name in order else arg.name_span
     return expr.span
 
 

@@ -57,7 +57,7 @@ def test_a_missing_or_unknown_preset() -> None:
     refused(ogive("summary", "vit"), 2, "holds several networks", "help: choose one of ViT.Ti, ViT.S")
     refused(ogive("summary", "vit", "B"), 2, "has no network `B`", "did you mean `ViT.B`?")
     refused(ogive("summary", "vit", "ViT"), 2, "`ViT` needs `dim`: choose a preset", "ViT.Ti, ViT.S")
-    refused(ogive("summary", "vit", "ViT.Q"), 2, "`ViT` has no preset `Q`", "its presets: B, H, L, S, Ti")
+    refused(ogive("summary", "vit", "ViT.Q"), 2, "`ViT` has no preset `Q`", "its presets: Ti, S, B, L, H")
     refused(ogive("summary", "unet", "UNet.B"), 2, "`UNet` has no preset `B`", "it has none")
     refused(ogive("summary", "std.timm"), 2, "holds no network")
     refused(ogive("summary", "vitt"), 2, "no file `vitt`", "did you mean `vit`?")

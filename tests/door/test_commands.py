@@ -58,7 +58,7 @@ def test_list() -> None:
 
 def test_check() -> None:
     answer = ogive("check", "small.arch", "vit")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0 and "no result needs `spare`: it is left out of the network" in answer.err
     assert answer.out.splitlines()[:7] == [
         "small.arch: ok, 3 networks, 1 published figure", "  Small.S  1,370 parameters",
         "  Small.L  4,266 parameters", "  Small    1,370 parameters", "  assumes H % 4 == 0, line 19",

@@ -120,7 +120,7 @@ def test_sources_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_names_that_are_none() -> None:
     assert "did you mean `ViT.B`?" in _refused("A801", "vit", "B")
     assert "choose one of ViT.Ti, ViT.S" in _refused("A801", "vit")
-    assert "its presets: B, H, L, S, Ti" in _refused("A307", "vit", "ViT.X")
+    assert "its presets: Ti, S, B, L, H" in _refused("A307", "vit", "ViT.X")
     assert "did you mean `depth`?" in _refused("A301", "vit", "ViT.S", dpth=3)
     assert "takes a whole number" in _refused("A302", "vit", "ViT.S", depth="[1]")
 

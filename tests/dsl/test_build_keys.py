@@ -27,6 +27,14 @@ def test_a_key_is_scopes_and_the_weight() -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["block", "network", "pattern"])
+def test_words_of_headers_are_names_in_a_body(word: str) -> None:
+    """`block` is a published key; behind a body it reads as above it."""
+    body = f"{word} = conv(8)\nstem:\n    relu\nother:\n    {word}:\n        a = conv(8)\n    relu\n{word} + other"
+    assert weights(body) == [f"{word}.weight", f"other.{word}.a.weight"]
+    assert weights(f"stem:\n    relu\n{word}:\n    a = conv(8)\nlast:\n    relu\n{word} + last") == [f"{word}.a.weight"]
+
+
 def test_a_block_call_is_a_prefix() -> None:
     assert keys("mlp = Mlp\nother = Mlp(2)", above=MLP) == [
         "mlp.fc1.weight", "mlp.fc2.weight", "other.fc1.weight", "other.fc2.weight"

@@ -7,7 +7,10 @@ from building import built, checked, flow, graph, keys, mistakes, network, wrong
 
 from ogive.dsl.build import names_of
 from ogive.dsl.diagnostics import ArchError
+from ogive.dsl.graph import Edge
 from ogive.dsl.load import load_text
+from ogive.dsl.types import Axis, Role, Tensor
+from ogive.dsl.values import Bundle, Out, ParamValue, printed
 
 TABLE = """
     network N(dim, depth=1, act: op = relu, kind: "a" | "b" = "a", widths: [int] = [4, 4]):
@@ -74,7 +77,7 @@ def test_a_preset_that_leaves_a_parameter_open() -> None:
 
 
 def test_a_preset_that_is_not_there() -> None:
-    with pytest.raises(ArchError, match=r"has no preset `L`(.|\n)*its presets: 2, S"):
+    with pytest.raises(ArchError, match=r"has no preset `L`(.|\n)*its presets: S, 2"):
         built(TABLE, "N.L")
     with pytest.raises(ArchError, match="choose a preset, or set it"):
         built(TABLE, "N")
@@ -123,7 +126,7 @@ def test_assertions_are_checked_for_every_preset_and_point_at_the_cell() -> None
     ("n: [int] = 3", "A302", "`n` takes a list"),
     ("n: [int] = [1, 2.5]", "A302", "here is `2.5`"),
     ('n: "a" | "b" = "c"', "A302", '`n` is "a" or "b"; here is the string "c"'),
-    ("n: integer = 1", "A311", "there are: bool, float, int"),
+    ("n: integer = 1", "A311", "there are: int, float, bool"),
 ])
 def test_types_of_parameters(params: str, code: str, words: str) -> None:
     wrong("relu", params=params, code=code, words=words)
@@ -332,3 +335,28 @@ def test_reading_a_weight_of_a_shared_module() -> None:
     part = "block P:\n    input x: B C\n    c = linear(8, bias=False)"
     body = "shared g = P\ng\nh = linear(8, bias=False, weight=g.c.weight)"
     assert keys(body, "input x: B 8", part) == ["g.c.weight", "h.weight"]
+
+
+def test_a_value_in_a_label_is_what_a_person_would_type() -> None:
+    text = """
+block Scaled(width):
+    input x: B C
+    assert width > 9, "wide"
+    a = linear(width)
+
+network N(over: pattern = window(2) | self, widths=[3, 4]):
+    input x: B 8
+    {}
+"""
+    def shown(line: str) -> str:
+        return "\n".join(d.render() for d in mistakes(text.format(line)))
+
+    assert "= here over = window(2) | self, widths = [3, 4]\n" in shown('assert over == 1 or widths == 1, "no"') + "\n"
+    assert "N > Scaled asserts `width > 9`; here width = 3" in shown("Scaled(widths[0])")
+
+
+def test_a_tensor_is_printed_as_its_shape() -> None:
+    out = Out(Edge("x"), Tensor((Axis(Role.BATCH, 2), Axis(Role.CHANNEL, 8))))
+    assert printed(Bundle((out,))) == printed(out) == "2 8"
+    assert printed((Bundle((out,)), out)) == printed(Bundle(((out, out),))) == "[2 8, 2 8]"
+    assert printed(ParamValue("wte.weight", (3, 4))) == "wte.weight"

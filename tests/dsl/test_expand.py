@@ -130,3 +130,15 @@ def test_a_scan_is_named_as_what_cannot_be_written_out():
     with pytest.raises(ArchError, match="it holds a `scan`") as error:
         expand(build(load_text(text)))
     assert error.value.codes == ("A314",)
+
+
+def test_inputs_with_sizes_that_are_computed() -> None:
+    text = """
+network N:
+    input x: B 3 H W, m: B 1 ceil(H / 2) W/4, p: B (1 + H W/4) 2*H+1
+    a = m -> global_pool
+    b = p -> global_pool
+    return x, a, b
+"""
+    written = expand(build(load_text(text, "n.arch")))
+    assert "input m: B 1 ceil(H / 2) W/4\n" in written and "input p: B (1 + H W/4) (2*H + 1)\n" in written

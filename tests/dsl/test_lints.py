@@ -50,6 +50,20 @@ def warnings(text: str) -> list[tuple[str, int]]:
     return [(d.code, d.span.line if d.span else 0) for d in report.warnings]
 
 
+STRETCHED = """
+    network N:
+        input x: B N 16, m?: B N 16
+        blank = learned(1, 1, 16)
+        table = learned(8, 16)
+        h = x -> linear(8, weight=table, bias=False)
+        if m:
+            over = m -> tanh
+        else:
+            over = blank -> repeat_to(4)
+        return h, over
+"""
+
+
 @pytest.mark.parametrize(("text", "code", "line"), [
     (UNUSED_IMPORT, "A601", 2), (UNUSED_PARAMETER, "A602", 3 - 1), (UNREAD, "A603", 4), (CHAINED, "A604", 5),
     (LEFT_OUT, "A605", 4),
@@ -66,6 +80,7 @@ def test_a_warning(text: str, code: str, line: int) -> None:
     CHAINED.replace("k = linear", "k = x -> linear"),
     CHAINED.replace("k = linear", "k = q -> linear"),
     LEFT_OUT.replace("b + c", "b + c + a"),
+    STRETCHED,
     LEFT_OUT.replace("b + c", "y = b + c\n        return y, a=a"),
 ])
 def test_none_where_it_is_meant(text: str) -> None:
