@@ -236,7 +236,7 @@ def test_settings_that_do_not_fit(
 MISTAKES = [
     ("allow q.rows == k.row", "A130", "a position has no `rows`", "rows", "did you mean `row`?"),
     ("allow q.x == k.row", "A130", "a position has no `x`", "x",
-     "its fields: col, frame, head, height, index, is_prefix, row, width"),
+     "its fields: index, row, col, frame, is_prefix, head, height, width"),
     ("allow q == k", "A130", "`q` is a position; a pattern reads its fields", "q",
      "`q.index`, `q.row`, `q.col`, `q.frame`, `q.is_prefix`, `q.head`, `q.height`, `q.width`"),
     ("allow q.row - k.row", "A132", "`allow` takes a condition or a pattern; here is a whole number", "q.row - k.row",
@@ -244,7 +244,7 @@ MISTAKES = [
     ('allow "row"', "A132", "`allow` takes a condition or a pattern; here is a string", '"row"',
      'compare it: `allow "row" <= 3`'),
     ("allow window()", "A133", "`window` needs `n`", "window()", "`window(n: size, shift: size = 0)`"),
-    ("allow window(7, shft=3)", "A133", "`window` has no setting `shft`", "shft=3", "did you mean `shift`?"),
+    ("allow window(7, shft=3)", "A133", "`window` has no setting `shft`", "shft", "did you mean `shift`?"),
     ("allow window(7, shift=9)", "A133", "windows of 7 are shifted by less than that, here by 9", "9",
      "`window(7, shift=3)`: Swin shifts by half a window"),
     ("allow sliding(4)", "A133", "`sliding` needs an odd size, here is 4: a query stands in the middle", "4",
