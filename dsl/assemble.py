@@ -63,7 +63,8 @@ class _Decided:
         return record.model_copy(update=changed) if changed else record
 
     def _tensor(self, tensor: Tensor) -> Tensor:
-        return Tensor(tuple(self._axis(axis) for axis in tensor.axes), tensor.dtype)
+        structure = tensor.structure and tensor.structure.with_axes(self._axis)
+        return replace(tensor, axes=tuple(self._axis(axis) for axis in tensor.axes), structure=structure)
 
     def _axis(self, axis: Axis) -> Axis:
         segments = tuple(Segment(self.dim(x.size), tuple(map(self.dim, x.grid)), x.origin) for x in axis.segments)

@@ -7,7 +7,8 @@ offsets too, its middle being the offset 0: that is how a small network computes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ogive.dsl.dims import Dim
@@ -69,6 +70,9 @@ class Products(Structure):
     heads: int
     rows: tuple[int, ...]
     queries: Axis
+
+    def with_axes(self, change: Callable[[Axis], Axis]) -> Products:
+        return replace(self, queries=change(self.queries))
 
 
 @dataclass(frozen=True, slots=True)

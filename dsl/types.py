@@ -8,7 +8,7 @@ Layouts (language.md, "Types, shapes, layout"):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, TypeAlias
@@ -76,6 +76,10 @@ class Structure:
     """What attention reads a tensor as where that is more than its shape: a table of offsets, slopes (`biases.py`)."""
 
     __slots__ = ()
+
+    def with_axes(self, change: Callable[[Axis], Axis]) -> Structure:
+        """The same, where sizes that it knows of have become others."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,3 +414,21 @@ def test_weights_from_outside_serve_every_kind_of_call() -> None:
     for inputs in ((X,), (X, MASK)):
         assert torch.func.functional_call(module, zeros, inputs).abs().sum() == 0
         assert module(*inputs).abs().sum() > 0
+
+
+@pytest.mark.parametrize("lines", [
+    "near = relative_bias(2, 3)\n    mix = head_mix(2)\n    x -> attend(2, bias=near, before_softmax=mix)",
+    "near = decided, rows, rows -> decomposed_relative(2)\n    decided -> attend(2, over=window(3), bias=near)",
+])
+def test_a_bias_of_attention_behind_what_a_call_decides(lines: str) -> None:
+    text = "network N:\n    input x: B (h=3 w=3) 8, m?: B 9 8\n    rows = learned(5, 4)\n    {}\n    {}\n"
+    either = "if m:\n        decided = x * m\n    else:\n        decided = x"
+    torch.manual_seed(0)
+    ours = ogive.compile(ogive.loads(text.format(either, lines.replace("x ->", "decided ->")))).double()
+    plain = ogive.compile(ogive.loads(text.replace(", m?: B 9 8", "").format("decided = x * 1", lines))).double()
+    for parameter in ours.parameters():
+        nn.init.normal_(parameter)
+    plain.load_state_dict(ours.state_dict(), strict=True)
+    x, m = torch.randn(2, 9, 8, dtype=torch.float64), torch.randn(2, 9, 8, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), plain(x))
+    torch.testing.assert_close(ours(x, m), plain(x * m))
