@@ -1,7 +1,7 @@
 """Wrong programs with their words, one Markdown file each: what is wrong, what is said, and the repaired program.
 
-A file is named after its code (`A203-heads.md`), and holds a title and three fenced blocks: wrong, ```text (the rendered
-error), repaired. Wrong and repaired are of one kind:
+A file is named after its code (`A203-heads.md`), and holds a title and three fenced blocks: wrong, ```text (the words),
+repaired. Wrong and repaired are of one kind:
 
 ```arch       a file; `hold` is given what checks it
 ```python     a program that ends with an ArchError; the repaired one ends

@@ -16,7 +16,10 @@ from ogive.dsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "library").glob("*.arch"))
-NETWORKS = [(path, name) for path in FILES for name in names_of(load_file(path))]
+NETWORKS = [
+    pytest.param(path, name, id=name, marks=[pytest.mark.long] if i else [])  # the first of each file, and the others
+    for path in FILES for i, name in enumerate(names_of(load_file(path)))
+]
 
 TIED = """
 from std.timm import Mlp
@@ -79,7 +82,7 @@ def same(built, **options):
     return text
 
 
-@pytest.mark.parametrize(("path", "name"), NETWORKS, ids=[name for _, name in NETWORKS])
+@pytest.mark.parametrize(("path", "name"), NETWORKS)
 @pytest.mark.parametrize("keep", [False, True])
 def test_every_network_of_the_library(path, name, keep):
     built = build(load_file(path), name)

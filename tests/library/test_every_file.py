@@ -39,7 +39,11 @@ def report(path: Path) -> Report:
     return check(load_file(path))
 
 
-NETWORKS = [(path, name) for path in FILES for name in names_of(load_file(path))]
+NETWORKS = [
+    pytest.param(path, name, id=f"{short(path)}-{name}", marks=[pytest.mark.long] if i else [])
+    for path in FILES for i, name in enumerate(names_of(load_file(path)))
+]
+"""Of each file the first network, and the others in the long suite."""
 
 
 def test_there_are_files() -> None:
@@ -62,13 +66,13 @@ def test_check_and_claims(path: Path) -> None:
     assert not found.unreached
 
 
-@pytest.mark.parametrize(("path", "name"), NETWORKS, ids=lambda x: x if isinstance(x, str) else short(x))
+@pytest.mark.parametrize(("path", "name"), NETWORKS)
 def test_drawing(path: Path, name: str) -> None:
     graph = report(path).built[name].graph
     assert ET.fromstring(to_svg(graph)).tag.endswith("svg")
 
 
-@pytest.mark.parametrize(("path", "name"), NETWORKS, ids=lambda x: x if isinstance(x, str) else short(x))
+@pytest.mark.parametrize(("path", "name"), NETWORKS)
 def test_forward_and_backward(path: Path, name: str) -> None:
     """The shapes that the checker promises come out, and every weight that is trained gets a gradient."""
     network = ogive.load(str(path), name)
