@@ -16,6 +16,7 @@ from ogive.dsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "library").glob("*.arch"))
+QUICK = {"mixer", "resnet", "unet"}
 
 
 def written(text):
@@ -25,7 +26,9 @@ def written(text):
     return {line: promise for line, _, promise in found if promise}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [
+    pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else [pytest.mark.long]) for path in FILES
+])
 def test_every_file_of_the_library(path):
     unit = load_file(path)
     once = format_text(Source(path.name, shaped(unit).text))
