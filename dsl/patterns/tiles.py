@@ -314,7 +314,8 @@ class _Asked:
         unset = [UNSET] * (program.slots - SLOTS)
         lengths = self.space.lengths if self.p.places else ()
         sizes = lengths[-2:] if len(lengths) > 1 else (None, None)
-        env: list[Any] = [*self.fields(a, True), *self.fields(b, False), self.head, *sizes, *NOWHERE, self.space, *unset]
+        fields = (*self.fields(a, True), *self.fields(b, False))
+        env: list[Any] = [*fields, self.head, *sizes, *NOWHERE, self.space, *unset]
         unknown = False
         for code in program.allows:
             try:
