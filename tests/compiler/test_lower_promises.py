@@ -182,7 +182,8 @@ CASES: list[Case] = [
     ("attend", (G,), {"heads": 3, "over": Window(3, 1) | Self()}),
     ("attend", (I3,), {"heads": 3, "over": Axial("time")}),
     *[("attend", (T,), {"heads": 3, "over": over}) for over in (
-        Kernel(), Performer(8), Nystrom(4), Pooled(2), Latent(2), Channels(), Mixed((Dense(), Kernel("relu"), Causal())),
+        Kernel(), Performer(8), Nystrom(4), Pooled(2), Latent(2), Channels(),
+        Mixed((Dense(), Kernel("relu"), Causal())),
     )],
     ("attend", (tokens(B, 9, 12),), {"heads": 3, "over": Linformer(2)}),
     ("attend", (tokens(B, M, 12), tokens(B, N, 4), tokens(B, N, 4)), {"heads": 3}),
