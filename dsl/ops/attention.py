@@ -316,7 +316,13 @@ def _one_grid(at: Site, over: Pattern, queries: Axis, keys: Axis) -> None:
     for q, k in zip(queries.grid, keys.grid, strict=True):
         numbers = isinstance(q, int) and isinstance(k, int)
         if q != k and not numbers and not at.is_multiple(q, k) and not at.is_multiple(k, q):
-            at.same(q, k, f"the grids of queries and keys, which `{over}` compares")
+            try:
+                at.same(q, k, f"the grids of queries and keys, which `{over}` compares")
+            except Mismatch as error:
+                raise Mismatch(
+                    error.title, setting="over", code=error.code,
+                    help="one grid is a whole multiple of the other: pin the size, or say so with `assert H % 2 == 0`",
+                ) from None
 
 
 def _mixes(setting: Reference | None, name: str, heads: int) -> None:
