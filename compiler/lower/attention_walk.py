@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ogive.compiler.lower.attention_biases import Bias
-from ogive.dsl.patterns.part import ALL, Band, Index, Part, Plan, Strides, Table
+from ogive.dsl.patterns.part import ALL, TRIANGLE, Band, Index, Part, Plan, Strides, Table
 
 __all__ = ["AT_ONCE", "Places", "Step", "Walk", "at_once"]
 
@@ -275,7 +275,7 @@ class Walk:
 
 
 def _step(part: Part, heads: slice | Tensor | None, queries: int, keys: int, fresh: bool) -> Step:
-    triangle = part.keep == Band(None, 0)
+    triangle = part.keep == TRIANGLE
     keep = None if part.keep == ALL or triangle else _keep(part)
     return Step(heads, Places(part.q, queries), Places(part.k, keys), keep, triangle, part.has_blind, fresh)
 

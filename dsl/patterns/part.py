@@ -20,7 +20,7 @@ from functools import cached_property
 from math import prod
 from typing import Final, TypeAlias
 
-__all__ = ["ALL", "Band", "Dims", "Index", "Part", "Plan", "Refusal", "Strides", "Table", "band_of", "ones"]
+__all__ = ["ALL", "Band", "Dims", "Index", "Part", "Plan", "Refusal", "Strides", "TRIANGLE", "Table", "band_of", "ones"]
 
 Dims: TypeAlias = tuple[tuple[int, int], ...]
 """(size, stride) of each axis, the slowest first."""
@@ -100,6 +100,8 @@ class Band:
 
 
 ALL: Final = Band(None, None)
+TRIANGLE: Final = Band(None, 0)
+"""What the kernels know as causal."""
 
 
 @dataclass(frozen=True)

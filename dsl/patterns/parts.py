@@ -22,7 +22,7 @@ from ogive.dsl.patterns.axes import Class, Relation, Tile, classes, cliques, kro
 from ogive.dsl.patterns.count import distinct
 from ogive.dsl.patterns.named import Causal, Dense, Prefix, Self
 from ogive.dsl.patterns.normal import NOTHING, normal, of_head
-from ogive.dsl.patterns.part import ALL, Band, Index, Part, Plan, Refusal, Strides, Table, band_of, ones
+from ogive.dsl.patterns.part import ALL, TRIANGLE, Band, Index, Part, Plan, Refusal, Strides, Table, band_of, ones
 from ogive.dsl.patterns.space import PatternError, Space
 from ogive.dsl.patterns.terms import UNEVEN, Term, reflexive, same, terms
 from ogive.dsl.patterns.tiles import row_bits
@@ -83,13 +83,13 @@ def parts(pattern: Pattern, space: Space, heads: int = 1) -> tuple[Part, ...]:
 def cost(made: Sequence[Part]) -> int:
     """What parts cost on a processor, in pairs that a dense kernel goes through meanwhile (one head of 64 channels).
 
-    Few queries at a time use it badly, a mask is read, what is no view is copied, each call takes a while, and answers
-    that are not the first of their queries are merged.
+    Few queries at a time use it badly, a triangle is gone through by half, another mask is read, what is no view is
+    copied, each call takes a while, and answers that are not the first of their queries are merged.
     """
     total, answered = 0, 0
     for part in made:
         n, m, entries = part.q.count, part.k.count, part.batch
-        rate = 5 if part.keep == ALL else 6
+        rate = 5 if part.keep == ALL else 3 if part.keep == TRIANGLE else 6
         rate *= 2 if n < 192 else 1  # torch takes 32, 64 or 256 queries at once
         total += entries * (max(n, 8) * m * rate // 5 + 100) + 4_000
         total += 0 if part.q.is_view else 30 * entries * n
@@ -335,7 +335,7 @@ def _triangle(shift: int, space: Space) -> list[Part]:
         made.append(Part((0,), _line(first, n - first), _line(0, before)))
     rest = min(m - before, max(n - first, 0))
     if rest > 0:
-        made.append(Part((0,), _line(first, n - first), _line(before, rest), Band(None, 0)))
+        made.append(Part((0,), _line(first, n - first), _line(before, rest), TRIANGLE))
     return made
 
 

@@ -108,7 +108,7 @@ def test_as_torch_draws_them(op: str) -> None:
     """All weights uniform within 1 / sqrt(hidden), whatever the width."""
     made = compile(graph_of(op, tokens(B, N, 400), hidden=64)).made
     for tensor in made.parameters():
-        assert 0.95 / 8 < tensor.abs().max() <= 1 / 8
+        assert 0.8 / 8 < tensor.abs().max() <= 1 / 8
         assert abs(tensor.mean()) < 0.01
     zeros = compile(graph_of(op, tokens(B, N, 400), hidden=64, init="xavier")).made
     assert zeros.bias_ih_l0.abs().sum() == 0 < zeros.weight_ih_l0.abs().sum()
