@@ -76,6 +76,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "sign": (TOKENS, "sign"),
     "maxout": (TOKENS, "maxout(2)"),
     "sum_over": (TOKENS, "sum_over(N)"),
+    "cumsum": (TOKENS, "cumsum"),
     "mean_over": (IMAGE, "mean_over(C, keep=True)"),
     "max_over": (IMAGE, "max_over(C, keep=True)"),
     "norm": (TOKENS, "norm"),

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import ogive
 
-__all__ = ["close", "counted", "hold", "hold_first_weights", "hold_table", "stirred"]
+__all__ = ["Calling", "close", "counted", "hold", "hold_first_weights", "hold_table", "stirred"]
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor, most: float) -> None:
@@ -21,24 +21,51 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, most: float) -> None:
 def hold(ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: int | torch.Tensor, batch: int = 2) -> None:
     """Strict load, float64 outputs to 1e-6, gradients of every parameter and input to 1e-5.
 
-    An input is a tensor, or the side of an image of noise; one image of 224 unless said.
+    An input is a tensor, or the side of an image of noise; one image of 224 unless said. Several outputs are held one
+    by one, in their order; ids and masks have no gradient.
     """
     ours, theirs = ours.double().eval(), stirred(theirs.double().eval())
     ours.load_state_dict(theirs.state_dict(), strict=True)
     given = [torch.randn(batch, 3, x, x) if isinstance(x, int) else x for x in inputs or (224,)]
-    left, right = ([x.double().requires_grad_() for x in map(torch.clone, given)] for _ in range(2))
-    mine, reference = ours(*left), theirs(*right)
-    close(mine, reference, 1e-6)
-    pull = torch.randn_like(reference)
-    (mine * pull).sum().backward()
-    (reference * pull).sum().backward()
+    left, right = ([own(x) for x in given] for _ in range(2))
+    mine, references = several(ours(*left)), several(theirs(*right))
+    assert len(mine) == len(references)
+    losses = [torch.zeros((), dtype=torch.float64) for _ in range(2)]
+    for answer, reference in zip(mine, references, strict=True):
+        close(answer, reference, 1e-6)
+        pull = torch.randn_like(reference)
+        losses = [loss + (y * pull).sum() for loss, y in zip(losses, (answer, reference), strict=True)]
+    for loss in losses:
+        loss.backward()
     for x, y in zip(left, right, strict=True):
-        close(x.grad, y.grad, 1e-5)
+        if x.requires_grad:
+            close(x.grad, y.grad, 1e-5)
     gradients = {key: p.grad for key, p in theirs.named_parameters()}
     scale = max(g.abs().max() for g in gradients.values())
     for key, p in ours.named_parameters():
         error = (p.grad - gradients[key]).abs().max() / max(gradients[key].abs().max(), 1e-3 * scale)
         assert error <= 1e-5, f"the gradient of {key} differs by {error:.2e}"
+
+
+def own(x: torch.Tensor) -> torch.Tensor:
+    """A copy: numbers in float64 with a gradient, ids and masks as they are."""
+    return x.clone().double().requires_grad_() if x.is_floating_point() else x.clone()
+
+
+def several(answer: torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    return [answer] if torch.is_tensor(answer) else list(answer.values() if isinstance(answer, dict) else answer)
+
+
+class Calling(torch.nn.Module):
+    """A reference that is called in its own way: its keys, and `call(module, *inputs)` as its answer."""
+
+    def __init__(self, module: torch.nn.Module, call: Callable[..., object]) -> None:
+        super().__init__()
+        self.module, self.call = module, call
+        self.state_dict, self.named_parameters = module.state_dict, module.named_parameters  # type: ignore
+
+    def forward(self, *inputs: torch.Tensor) -> object:
+        return self.call(self.module, *inputs)
 
 
 def stirred(module: torch.nn.Module) -> torch.nn.Module:

@@ -1,9 +1,10 @@
-"""The networks ours are held against: timm and torchvision, at the versions pyproject.toml names.
+"""The networks ours are held against: timm, torchvision and transformers, at the versions pyproject.toml names.
 
     import peers
 
     reference = peers.create("vit_small_patch16_224", num_classes=10)  # timm
     reference = peers.create("torchvision.resnet18")                   # torchvision
+    reference = peers.transformers().BertModel(config)                 # transformers
 
 A test that asks for a peer that is not installed is skipped, and says how to get it. Nothing is downloaded: weights are
 random, as each library draws them.
@@ -21,7 +22,7 @@ from typing import Any
 import pytest
 import torch
 
-__all__ = ["create", "timm", "torchvision"]
+__all__ = ["create", "timm", "torchvision", "transformers"]
 
 _VERSIONS = {"timm": "1.0.31", "torchvision": "0.28.0"}
 
@@ -58,6 +59,19 @@ def timm() -> ModuleType:
     _installed("timm")
     torchvision()
     return importlib.import_module("timm")
+
+
+@cache
+def transformers() -> ModuleType:
+    """transformers, which imports torchvision; any version of 5."""
+    torchvision()
+    try:
+        version = importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("transformers is not installed: pip install -e .[peers]")
+    if version.split(".")[0] != "5":
+        pytest.skip(f"transformers is {version}, the tests are written for 5: pip install -e .[peers]")
+    return importlib.import_module("transformers")
 
 
 def create(name: str, **settings: Any) -> torch.nn.Module:

@@ -8,10 +8,10 @@ from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.register import lowers, settings
 from ogive.dsl.graph import Node
 from ogive.dsl.ops.activation import axis_place
-from ogive.dsl.ops.reduce import L2Normalize, Maxout, Reduction
+from ogive.dsl.ops.reduce import Cumsum, L2Normalize, Maxout, Reduction
 from ogive.dsl.types import Role
 
-__all__ = ["argmax", "l2_normalize", "max_over", "maxout", "mean_over", "norm", "sum_over"]
+__all__ = ["argmax", "cumsum", "l2_normalize", "max_over", "maxout", "mean_over", "norm", "sum_over"]
 
 
 def _reduced(emit: Emit, node: Node, x: Value, method: str, *before: object) -> Value:
@@ -23,6 +23,11 @@ def _reduced(emit: Emit, node: Node, x: Value, method: str, *before: object) -> 
 @lowers("sum_over")
 def sum_over(emit: Emit, node: Node, x: Value) -> Value:
     return _reduced(emit, node, x, "sum")
+
+
+@lowers("cumsum")
+def cumsum(emit: Emit, node: Node, x: Value) -> Value:
+    return emit.method("cumsum", x, axis_place(emit.types(node)[0], settings(node, Cumsum).axis, "cumsum"))
 
 
 @lowers("mean_over")

@@ -9,7 +9,7 @@ from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, channel_plac
 from ogive.dsl.ops.settings import Count, Positive, divisors, floats
 from ogive.dsl.types import Axis, Role, Segment, Tensor
 
-__all__ = ["Argmax", "L2Normalize", "MaxOver", "Maxout", "MeanOver", "Norm", "Reduction", "SumOver"]
+__all__ = ["Argmax", "Cumsum", "L2Normalize", "MaxOver", "Maxout", "MeanOver", "Norm", "Reduction", "SumOver"]
 
 
 class Reduction(Primitive):
@@ -50,6 +50,23 @@ class SumOver(Reduction):
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         made = self.reduced(inputs[0], at.node)
         return (made.of("int") if made.dtype == "bool" else made,)
+
+
+class Cumsum(Primitive):
+    """The sum of an axis up to each place, that place included. Truth values count as 0 and 1.
+
+    Shapes: any, same. The positions unless `axis` says otherwise.
+    """
+
+    op: ClassVar[str] = "cumsum"
+    family: ClassVar[Family] = "pool"
+
+    axis: str | int = "N"
+
+    def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        axis_place(x, self.axis, self.op)
+        return (x.of("int") if x.dtype == "bool" else x,)
 
 
 class MeanOver(Reduction):

@@ -166,6 +166,9 @@ def test_products_count() -> None:
 
 REDUCED: list[tuple[str, str, torch.Tensor, torch.Tensor]] = [
     ("x: B N C", "sum_over(N)", T, T.sum(1)),
+    ("x: B N C", "cumsum", T, T.cumsum(1)),
+    ("x: B N C", "cumsum(C)", T, T.cumsum(2)),
+    ("x: B N C", "x > 0\ncumsum(C)", T, (T > 0).cumsum(2)),
     ("x: B N C", "mean_over(C, keep=True)", T, T.mean(2, keepdim=True)),
     ("x: B ways C", "max_over(ways)", T, T.amax(1)),
     ("x: B C H W", "mean_over(C, keep=True)", I, I.mean(1, keepdim=True)),

@@ -17,6 +17,7 @@ from ogive.dsl.types import Role, Tensor
     ("op", "inputs", "settings", "shape"),
     [
         ("sum_over", (tokens(B, N, 8).of("bool"),), {"axis": "N"}, "B 8 of int"),
+        ("cumsum", (tokens(B, N, 8).of("bool"),), {}, "B N 8 of int"),
         ("max_over", (ids(N),), {"axis": "N", "keep": True}, "B 1 of int"),
         ("mean_over", (image(B, 8, H, W),), {"axis": "C"}, "B H W"),
         ("norm", (rows((Role.POSITION, 4), (Role.CHANNEL, 8)),), {"keep": True}, "4 1"),
@@ -48,6 +49,7 @@ def test_shapes(op: str, inputs: tuple[Tensor, ...], settings: dict[str, Any], s
     [
         ("mean_over", (ids(N),), {"axis": "N"}, "works on floats"),
         ("sum_over", (vector(B, 8),), {"axis": "N"}, "`B 8` has no axis `N` for `sum_over`"),
+        ("cumsum", (vector(B, 8),), {}, "`B 8` has no axis `N` for `cumsum`"),
         ("argmax", (ids(N).of("bool"),), {"axis": "N"}, "compares numbers"),
         ("argsort", (vector(B, 8),), {}, "has no axis `N`"),
         ("top_k", (tokens(B, 4, 8),), {"n": 5}, "`top_k(5)` of 4 values"),
