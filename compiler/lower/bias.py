@@ -16,11 +16,11 @@ from ogive.compiler.lower.attention_biases import (
 from ogive.compiler.lower.attention_spelling import sequence
 from ogive.compiler.lower.emit import Emit, Value
 from ogive.compiler.lower.register import lowers, settings
-from ogive.dsl.biases import Buckets, Products, offsets_of
-from ogive.dsl.biases import Slopes as SlopesOf
 from ogive.dsl.graph import Node
 from ogive.dsl.ops.attention import Attend
 from ogive.dsl.ops.bias import Alibi, DecomposedRelative, Rope
+from ogive.dsl.ops.biases import Buckets, Products, offsets_of
+from ogive.dsl.ops.biases import Slopes as SlopesOf
 
 __all__ = ["alibi", "decomposed_relative", "head_mix", "looked_up", "relative_bias", "rope", "t5_bias"]
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ogive.compiler.reference.biases import added
 from ogive.compiler.reference.mechanisms import answer
-from ogive.dsl.biases import offsets_of
+from ogive.dsl.ops.biases import offsets_of
 from ogive.dsl.ops.attention import Attend, position_axis
 from ogive.dsl.patterns import Dense, Mechanism, Pattern
 from ogive.dsl.patterns.mechanisms import Mixed

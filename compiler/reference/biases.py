@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ogive.dsl.biases import Buckets, Offsets, Products, Slopes
+from ogive.dsl.ops.biases import Buckets, Offsets, Products, Slopes
 from ogive.dsl.patterns.space import Sequence, Space, unraveled
 from ogive.dsl.types import Structure
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from ogive.dsl.biases import Mixing, Products, fits
+from ogive.dsl.ops.biases import Mixing, Products, fits
 from ogive.dsl.dims import Dim, divide
 from ogive.dsl.ops.plane import area, is_image
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, Weight

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ogive.dsl.biases import Buckets, Mixing, Offsets, Products, Slopes
 from ogive.dsl.dims import Dim
+from ogive.dsl.ops.biases import Buckets, Mixing, Offsets, Products, Slopes
 from ogive.dsl.ops.plane import grid_axis
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site, Size, Weight
 from ogive.dsl.ops.settings import STD, Count, Filling, Positive, Window, floats, shares

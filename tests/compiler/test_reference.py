@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ogive.compiler.reference import Spec, attention, products, rotated
 from ogive.compiler.reference.biases import added
-from ogive.dsl.biases import Buckets, Offsets, Products, Slopes
+from ogive.dsl.ops.biases import Buckets, Offsets, Products, Slopes
 from ogive.dsl.patterns import Mechanism
 from ogive.dsl.patterns.mechanisms import Channels, Kernel, Latent, Linformer, Nystrom, Performer, Pooled
 from ogive.dsl.patterns.space import Sequence, Space
