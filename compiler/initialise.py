@@ -85,6 +85,14 @@ def _kaiming(x: Tensor, weight: Weight, node: Node, generator: torch.Generator |
         x.normal_(0.0, math.sqrt(2 / (weight.shape[0] * math.prod(weight.shape[2:]))), generator=generator)
 
 
+def _kaiming_in(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
+    """normal with std sqrt(2 / fan_in), torch's own `kaiming_normal_`: He et al. 2015 for relu; biases zero."""
+    if x.dim() < 2:
+        x.zero_()
+    else:
+        x.normal_(0.0, math.sqrt(2 / math.prod(weight.shape[1:])), generator=generator)
+
+
 def _xavier(x: Tensor, weight: Weight, node: Node, generator: torch.Generator | None) -> None:
     """uniform within sqrt(6 / (fan_in + fan_out)): Glorot & Bengio 2010; biases zero."""
     if x.dim() < 2:
@@ -142,6 +150,7 @@ INITS: Final[dict[str, Draw]] = {
     "torch": _torch,
     "trunc_normal": _trunc_normal,
     "kaiming": _kaiming,
+    "kaiming_in": _kaiming_in,
     "xavier": _xavier,
     "lecun": _lecun,
     "normal": _normal,

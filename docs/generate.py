@@ -194,8 +194,8 @@ are ids. A `size` is `3` or `3x5`.
 the weights that a keyword may supply (`weight=wte.weight`).
 
 **`init`** of a weight is one of `"torch"` (torch's own reset), `"trunc_normal"` (`std`, cut at two deviations),
-`"normal"` (`std`), `"kaiming"` (normal, fan out, for relu), `"xavier"` (uniform), `"lecun"` (normal, fan in, cut),
-`"zeros"`, `"ones"`, `"identity"`, or a number. Except with `"torch"`, the bias beside it starts at zero.
+`"normal"` (`std`), `"kaiming"` (normal, fan out, for relu), `"kaiming_in"` (the same with fan in), `"xavier"` (uniform),
+`"lecun"` (normal, fan in, cut), `"zeros"`, `"ones"`, `"identity"`, or a number. Except with `"torch"`, the bias beside it starts at zero.
 """
 
 

@@ -16,7 +16,7 @@ from ogive.dsl.trees import Around, exchanged, walk
 
 __all__ = ["Variation", "inputs_varied", "lines_varied", "numbers", "settings_guessed", "settings_varied"]
 
-INITS: Final = ("torch", "trunc_normal", "kaiming", "xavier", "lecun", "zeros", "ones", "normal")
+INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
 """Ways to start a weight."""
 
 Suite: TypeAlias = tuple[s.Stmt, ...]

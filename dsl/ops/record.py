@@ -25,8 +25,8 @@ Family: TypeAlias = Literal[
 """How it is drawn: one colour per family (see `compiler/picture/style.py`)."""
 
 Init: TypeAlias = str | float
-"""`"torch"`, `"trunc_normal"`, `"kaiming"`, `"xavier"`, `"lecun"`, `"zeros"`, `"ones"`, `"normal"`, `"sincos"`,
-`"identity"`, or a number that fills the weight. How each is drawn stands in `compiler/initialise.py`."""
+"""`"torch"`, `"trunc_normal"`, `"kaiming"`, `"kaiming_in"`, `"xavier"`, `"lecun"`, `"zeros"`, `"ones"`, `"normal"`,
+`"sincos"`, `"identity"`, or a number that fills the weight. How each is drawn stands in `compiler/initialise.py`."""
 
 
 class Size(tuple[int, ...]):

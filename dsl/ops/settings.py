@@ -22,7 +22,9 @@ Positive: TypeAlias = Annotated[float, Field(gt=0)]
 STD: Final = 0.02
 """Standard deviation of `init="normal"` and `init="trunc_normal"` where `std=` does not say otherwise."""
 
-WORDS: Final = ("torch", "trunc_normal", "normal", "kaiming", "xavier", "lecun", "zeros", "ones", "identity")
+WORDS: Final = (
+    "torch", "trunc_normal", "normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "identity",
+)
 
 
 def _at_least(least: int, size: Size) -> Size:

@@ -27,6 +27,7 @@ def weight(init: object, **more: object) -> torch.Tensor:
         ("trunc_normal", 0.02, 0.12),
         ("normal", 0.02, 0.12),
         ("kaiming", math.sqrt(2 / 300), 0.5),
+        ("kaiming_in", math.sqrt(2 / 400), 0.5),
         ("xavier", math.sqrt(2 / 700), math.sqrt(6 / 700)),
     ],
 )
