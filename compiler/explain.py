@@ -1,7 +1,8 @@
 """What each attention of a network comes to: its set of pairs, how it is walked, and what was not taken and why.
 
 Nothing is guessed: the pairs are counted, the ways and refusals are those of the plan that compiling follows
-(`dsl/patterns/parts.py`), and what speaks against one call of a fused kernel is what `require fused` says.
+(`dsl/patterns/parts.py`), and what speaks against one call of a fused kernel is what `require fused` says. On a GPU the
+kernel is the policy's choice (`policy.py`), beside what no kernel can be faster than.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ogive.compiler.attention_case import case_of, name_of
 from ogive.compiler.cost import sizes_of
+from ogive.compiler.policy import Choice, choose
+from ogive.compiler.precision import Precision
+from ogive.compiler.targets import Gpu
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import evaluate
 from ogive.dsl.graph import Graph, Node
@@ -26,7 +31,7 @@ from ogive.dsl.patterns.parts import plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.types import Tensor, sized
 
-__all__ = ["Account", "accounts"]
+__all__ = ["Account", "On", "accounts"]
 
 SCATTERED: Final = 8
 """Blocks of `random` that are smaller fetch their keys one by one."""
@@ -34,6 +39,15 @@ SCATTERED: Final = 8
 DEARER: Final = 1.05
 
 Unfused = Callable[[Attend], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """The GPU that attentions are told for, what each is computed in, and the kernel that is asked for, if any."""
+
+    gpu: Gpu
+    precision: Precision
+    kernel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,7 @@ class Account:
         way, calls: how it is walked, and how many calls of a kernel that is.
         refused: each other way with its reason.
         notes: what else the writer should know.
+        precision, choice: on a GPU, what q, k and v are in, and the kernel with why.
     """
 
     names: tuple[str, ...]
@@ -69,6 +84,8 @@ class Account:
     calls: int | None
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
+    precision: str = ""
+    choice: Choice | None = None
 
     @property
     def density(self) -> float | None:
@@ -82,35 +99,48 @@ class Account:
             "pairs_computed": self.computed, "pairs_dense": self.dense, "density": self.density, "macs": self.macs,
             "macs_dense": self.macs_dense, "way": self.way, "calls": self.calls,
             "refused": [{"way": r.way, "reason": r.reason} for r in self.refused], "notes": list(self.notes),
+            **({} if self.choice is None else {"precision": self.precision, "kernel": self.choice.as_json()}),
         }
 
 
-def accounts(graph: Graph, given: Mapping[str, int] | None, unfused: Unfused) -> tuple[Account, ...]:
+def accounts(
+    graph: Graph, given: Mapping[str, int] | None, unfused: Unfused, on: On | None = None,
+) -> tuple[Account, ...]:
     """An account for each attention of a network, in the order they run; those that are alike are one.
 
     `given` are sizes, as in `cost.sizes_of`; `unfused` says why an attention is no single call of a fused kernel.
 
     Raises:
-        ArchError: A802 a size that is missing, or one at which a pattern means nothing or cannot be counted.
+        ArchError: A802 a size that is missing, or one at which a pattern means nothing or cannot be counted; A740 a
+            kernel that is not there, A741 one that refuses; A743 a precision for where no attention stands.
     """
     values = sizes_of(graph, given)
     found: dict[Account, list[str]] = {}
-    for node in graph:
-        if isinstance(node.primitive, Attend):
-            told = _account(graph, node, node.primitive, values, unfused)
-            found.setdefault(replace(told, names=()), []).extend(told.names)
+    those = [node for node in graph if isinstance(node.primitive, Attend)]
+    if on is not None:
+        on.precision.covers([name_of(graph, node) for node in those])
+    for node in those:
+        told = _account(graph, node, values, unfused, on)
+        found.setdefault(replace(told, names=()), []).extend(told.names)
     return tuple(replace(told, names=tuple(names)) for told, names in found.items())
 
 
-def _account(graph: Graph, node: Node, op: Attend, values: Mapping[str, int], unfused: Unfused) -> Account:
+def _account(graph: Graph, node: Node, values: Mapping[str, int], unfused: Unfused, on: On | None) -> Account:
+    op = node.primitive
+    assert isinstance(op, Attend)
     inputs = tuple(sized(graph.tensor(edge), values) for edge in node.data)
     outputs = tuple(sized(t, values) for t in node.outputs)
     try:
-        return _told(graph, node, op, inputs, outputs, values, unfused)
+        told = _told(graph, node, op, inputs, outputs, values, unfused)
+        if on is None:
+            return told
+        precision = on.precision.at(told.names[0])
+        case = case_of(graph, node, values, precision, unfused)
     except PatternError as error:
         raise fail("A802", error.title, node.span, help=error.help) from None
     except Mismatch as error:
         raise fail("A802", error.title, node.span, help=error.help) from None
+    return replace(told, precision=precision, choice=choose(case, on.gpu, on.kernel, node.span))
 
 
 def _told(
@@ -123,7 +153,7 @@ def _told(
     macs_dense = evaluate(op.macs_dense(inputs, outputs), values)
     span = node.span
     plain = Account(
-        (_name(graph, node),), f"{span.source.name}:{span.line}", span.source.line(span.line).strip(),
+        (name_of(graph, node),), f"{span.source.name}:{span.line}", span.source.line(span.line).strip(),
         op.heads, space.queries.size, space.keys.size, str(op.over), "", None, None, op.heads * space.size,
         graph.cost(node, values), macs_dense, "", None,
     )
@@ -131,12 +161,6 @@ def _told(
     if isinstance(op.over, Mechanism):
         return replace(plain, way=_by_mechanism(op.over, reason), refused=_one_call(reason), notes=_dearer(plain))
     return _over_pairs(plain, op, op.over, space, reason)
-
-
-def _name(graph: Graph, node: Node) -> str:
-    """Its key path; without weights, the path of what is around it and its name."""
-    around = graph.regions[node.region].path
-    return node.key or ".".join(filter(None, (around, node.name or node.op)))
 
 
 def _over_pairs(plain: Account, op: Attend, over: Pattern, space: Space, reason: str | None) -> Account:

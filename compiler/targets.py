@@ -32,10 +32,10 @@ class Gpu:
     """What a GPU is, as far as a kernel must know.
 
     Attributes:
-        capability: CUDA's compute capability.
+        capability: CUDA's compute capability, 90 for 9.0.
         arch: the exact architecture that a cubin is made for: `sm_90a` runs on 9.0 and nowhere else.
         sms: streaming multiprocessors.
-        shared: bytes of shared memory that one block may ask for.
+        shared_limit: bytes of shared memory that one block may ask for.
         bandwidth: bytes a second between the GPU and its memory.
         matrix: FLOP a second of dense matrix products, by precision; "float32" without tensor cores.
         exp: exponentials a second.
@@ -43,15 +43,20 @@ class Gpu:
         sustained: the share of `matrix` and of `bandwidth` that real work reaches.
     """
 
-    capability: tuple[int, int]
+    capability: int
     arch: str
     sms: int
-    shared: Figure
+    shared_limit: Figure
     bandwidth: Figure
     matrix: Mapping[str, Figure]
     exp: Figure
     launch: Figure
     sustained: Mapping[str, Figure]
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory that one block may ask for."""
+        return int(self.shared_limit.value)
 
     def rate(self, precision: str) -> float:
         """FLOP a second of a large matrix product."""
@@ -77,8 +82,8 @@ GUIDE: Final = "CUDA C++ Programming Guide, technical specifications for each co
 RESULTS: Final = "CUDA C++ Programming Guide, 16 results a clock and SM of the special function units"
 
 SHARED: Final = MappingProxyType({
-    (8, 0): Figure(163 * 1024, GUIDE), (8, 6): Figure(99 * 1024, GUIDE), (8, 9): Figure(99 * 1024, GUIDE),
-    (9, 0): Figure(227 * 1024, GUIDE), (10, 0): Figure(227 * 1024, GUIDE), (12, 0): Figure(99 * 1024, GUIDE),
+    80: Figure(163 * 1024, GUIDE), 86: Figure(99 * 1024, GUIDE), 89: Figure(99 * 1024, GUIDE),
+    90: Figure(227 * 1024, GUIDE), 100: Figure(227 * 1024, GUIDE), 120: Figure(99 * 1024, GUIDE),
 })
 LAUNCH: Final = Figure(4e-6, "assumed; between kernels that follow each other in a stream, not measured here")
 H200_MEASURED: Final = MappingProxyType({
@@ -92,7 +97,7 @@ AS_H200: Final = MappingProxyType({
 
 
 def _gpu(
-    capability: tuple[int, int], arch: str, sms: int, clock: float, sheet: str, bandwidth: float,
+    capability: int, arch: str, sms: int, clock: float, sheet: str, bandwidth: float,
     teraflops: Mapping[str, float], sustained: Mapping[str, Figure] = AS_H200,
 ) -> Gpu:
     """A GPU by its data sheet; `clock` in GHz, `bandwidth` in GB/s."""
@@ -117,26 +122,26 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType({target.name: target for
     AUTO,
     CPU,
     Target("a100", "NVIDIA A100, 80 GB, SXM", _gpu(
-        (8, 0), "sm_80", 108, 1.41, "NVIDIA A100 data sheet, 80 GB SXM", 2039, _by_sheet(156, 312, 624, 19.5),
+        80, "sm_80", 108, 1.41, "NVIDIA A100 data sheet, 80 GB SXM", 2039, _by_sheet(156, 312, 624, 19.5),
     )),
     Target("rtx3090", "NVIDIA GeForce RTX 3090", _gpu(
-        (8, 6), "sm_86", 82, 1.695, "NVIDIA GA102 white paper, RTX 3090", 936, _by_sheet(35.6, 71, 284, 35.6),
+        86, "sm_86", 82, 1.695, "NVIDIA GA102 white paper, RTX 3090", 936, _by_sheet(35.6, 71, 284, 35.6),
     )),
     Target("rtx4090", "NVIDIA GeForce RTX 4090", _gpu(
-        (8, 9), "sm_89", 128, 2.52, "NVIDIA Ada white paper, RTX 4090", 1008, _by_sheet(82.6, 165.2, 660.6, 82.6),
+        89, "sm_89", 128, 2.52, "NVIDIA Ada white paper, RTX 4090", 1008, _by_sheet(82.6, 165.2, 660.6, 82.6),
     )),
     Target("h100", "NVIDIA H100, 80 GB, SXM", _gpu(
-        (9, 0), "sm_90a", 132, 1.755, "NVIDIA H100 data sheet, SXM", 3350, HOPPER,
+        90, "sm_90a", 132, 1.755, "NVIDIA H100 data sheet, SXM", 3350, HOPPER,
     )),
     Target("h200", "NVIDIA H200, 141 GB, SXM", _gpu(
-        (9, 0), "sm_90a", 132, 1.755, "NVIDIA H200 data sheet, SXM", 4800, HOPPER, H200_MEASURED,
+        90, "sm_90a", 132, 1.755, "NVIDIA H200 data sheet, SXM", 4800, HOPPER, H200_MEASURED,
     )),
     Target("b200", "NVIDIA B200, 180 GB", _gpu(
-        (10, 0), "sm_100a", 148, 1.85, "NVIDIA DGX B200 data sheet, one GPU of eight", 8000,
+        100, "sm_100a", 148, 1.85, "NVIDIA DGX B200 data sheet, one GPU of eight", 8000,
         _by_sheet(1100, 2250, 4500, 75),
     )),
     Target("rtx5090", "NVIDIA GeForce RTX 5090", _gpu(
-        (12, 0), "sm_120a", 170, 2.41, "NVIDIA RTX Blackwell white paper, RTX 5090", 1792,
+        120, "sm_120a", 170, 2.41, "NVIDIA RTX Blackwell white paper, RTX 5090", 1792,
         _by_sheet(104.8, 209.5, 838, 104.8),
     )),
 )})
@@ -167,7 +172,7 @@ def gpu_named(name: str, what: str) -> Gpu:
     return gpu
 
 
-def gpu_of(capability: tuple[int, int], name: str = "") -> Target | None:
+def gpu_of(capability: int, name: str = "") -> Target | None:
     """The target that stands for a device of this capability and product name; None where none does."""
     same = [t for t in TARGETS.values() if t.gpu is not None and t.gpu.capability == capability]
     squeezed = name.lower().replace(" ", "")

@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ogive.commands.options import AsJson, File, Net, Root, Set, SizeOf, open_network, sizes_from
+from ogive.commands.options import (
+    AsJson,
+    File,
+    Kernel,
+    Net,
+    PrecisionOf,
+    Root,
+    Set,
+    SizeOf,
+    open_network,
+    sizes_from,
+)
 from ogive.commands.output import as_json, human, progress, result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ogive.compiler.explain import Account
+    from ogive.compiler.explain import Account, On
     from ogive.network import Network
 
 __all__ = ["explain"]
@@ -22,6 +33,8 @@ def explain(
     file: File,
     net: Net = None,
     target: Annotated[str, typer.Option("--target", metavar="TARGET", help="What it is compiled for.")] = "cpu",
+    precision: PrecisionOf = None,
+    kernel: Kernel = None,
     size: SizeOf = None,
     set_: Set = None,
     root: Root = None,
@@ -30,18 +43,16 @@ def explain(
     """Explain each attention: its pairs, what they cost, how they are walked, and why not otherwise.
 
     Attentions that are alike are told once. Multiply-adds are those of the two products, at B=1 and H=W=224 unless
-    --size says otherwise.
+    --size says otherwise. For a GPU also the kernel, the time it should take, and the least time that any can take.
     """
-    from ogive.compiler.targets import check_target
-
-    check_target(target)
+    on = _on(target, precision, kernel)
     network = open_network(file, net, set_, root)
     sizes = sizes_from(size)
     with progress(f"compiling {network.name}"):
         from ogive.compiler.explain import accounts
         from ogive.compiler.lower.attention import unfused
 
-        told = accounts(network.graph, sizes, unfused)
+        told = accounts(network.graph, sizes, unfused, on)
         moved = _gathers(network) if told else (0, 0)
     if json:
         counts = {"before": moved[0], "after": moved[1]} if isinstance(moved, tuple) else moved
@@ -63,6 +74,20 @@ def explain(
             "and as many where it is frozen"
         )
         result(f"gathers of tokens: {moved[0]} a forward, {less}")
+
+
+def _on(target: str, precision: list[str] | None, kernel: str | None) -> On | None:
+    """What a GPU is told for; None where the target is none."""
+    from ogive.compiler.explain import On
+    from ogive.compiler.precision import precision_of
+    from ogive.compiler.targets import check_target, gpu_named
+
+    chosen = check_target(target)
+    if chosen.gpu is None:
+        if precision or kernel:
+            gpu_named(target, f"`--{'precision' if precision else 'kernel'}`")
+        return None
+    return On(chosen.gpu, precision_of(precision), kernel)
 
 
 def _gathers(network: Network) -> tuple[int, int] | str:
@@ -93,8 +118,32 @@ def _page(one: Account) -> Iterator[str]:
     yield _fact("chosen", one.way + calls)
     for refusal in one.refused:
         yield _fact("refused", f"{refusal.way}: {refusal.reason}")
+    yield from _on_gpu(one)
     for note in one.notes:
         yield _fact("note", note)
+
+
+def _on_gpu(one: Account) -> Iterator[str]:
+    """The lines about the kernel on a GPU."""
+    choice = one.choice
+    if choice is None:
+        return
+    least = f"at least {_us(choice.floor.seconds)} ({choice.floor.bound})"
+    if choice.kernel is None or choice.seconds is None:
+        yield _fact("kernel", f"none: {choice.reason}; {least}")
+        return
+    share = choice.floor.seconds / choice.seconds
+    yield _fact("kernel", f"{choice.kernel} in {one.precision}: {choice.reason}")
+    yield _fact("time", f"{_us(choice.seconds)} predicted, {least}: {share:.0%} of what is possible")
+    for other in choice.others:
+        yield _fact("slower", f"{other.kernel}: {_us(other.seconds)} predicted")
+    for refusal in choice.refused:
+        yield _fact("refused", f"{refusal.way}: {refusal.reason}")
+
+
+def _us(seconds: float) -> str:
+    """A time in microseconds, to three digits."""
+    return f"{seconds * 1e6:,.3g} us" if seconds < 1e-3 else f"{seconds * 1e3:,.3g} ms"
 
 
 def _fact(name: str, text: str) -> str:

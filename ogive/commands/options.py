@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ogive.network import Network
 
 __all__ = [
-    "AsJson", "File", "Net", "Root", "Set", "SizeOf", "library_files", "open_network", "settings_of", "sizes_from",
+    "AsJson", "File", "Kernel", "Net", "PrecisionOf", "Root", "Set", "SizeOf", "library_files", "open_network",
+    "settings_of", "sizes_from",
 ]
 
 
@@ -55,6 +56,16 @@ Set: TypeAlias = Annotated[
 SizeOf: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--size", metavar="NAME=N", help="A free size of the input, as H=384. Else B=1 and H=W=224."),
+]
+PrecisionOf: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--precision", metavar="[PATH=]WORD",
+        help="float32, tf32, bf16 or fp16, of all attention or, as blocks.*.attn=fp16, of some. On a GPU; else bf16.",
+    ),
+]
+Kernel: TypeAlias = Annotated[
+    str | None, typer.Option("--kernel", metavar="NAME", help="The kernel of attention; else the compiler's choice.")
 ]
 Root: TypeAlias = Annotated[
     str | None, typer.Option("--root", metavar="FOLDER", help="The folder that imports may not leave.")
