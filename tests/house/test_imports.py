@@ -27,6 +27,10 @@ RESERVED = {
         "dsl/convert_shapes.py", "dsl/convert_walk.py",
     },
     "subprocess": {"compiler/picture/render.py"},
+    "triton": {
+        "compiler/kernels/backward.py", "compiler/kernels/forward.py",
+        "compiler/kernels/registry.py", "compiler/kernels/scores.py", "compiler/kernels/tiles.py",
+    },
 }
 
 

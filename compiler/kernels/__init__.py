@@ -1,0 +1,15 @@
+"""Attention on a GPU: one family of Triton kernels for every set of pairs, every bias, forwards and backwards.
+
+    spec.py       what crosses the operator: the walk in numbers, as one canonical JSON string
+    walk.py       from the parts of a set to a spec and one tensor of tables
+    biases.py     biases as the three kinds that kernels read
+    setting.py    what a kernel is compiled for: types, widths, tiles; chosen for a target
+    tiles.py      shared Triton functions: which pairs a tile has, their scores, what dropout keeps
+    forward.py    answers and log-sum-exps                       backward.py    gradients of q, k, v
+    scores.py     gradients of what is added to scores           registry.py    all kernels, for who compiles them
+    launch.py     a call of a kernel for each part               operator.py    torch operators with fakes and autograd
+    attention.py  what a network calls, and why it would not
+
+Triton is imported in tiles.py, forward.py, backward.py, scores.py and registry.py alone, and these by no file that runs
+without it. Kernels import torch and Triton, nothing else.
+"""
