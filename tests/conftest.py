@@ -1,9 +1,11 @@
-"""What holds for every test: the cores are shared out between workers, and examples of hypothesis have no deadline."""
+"""What holds for every test: cores shared out between workers, no deadline for examples of hypothesis, one seed."""
 
 from __future__ import annotations
 
 import os
+import sys
 
+import pytest
 from hypothesis import settings
 
 # Read by torch when it is imported; with a thread per core in each worker, the workers would wait for each other.
@@ -13,3 +15,11 @@ if _workers > 1:
 
 settings.register_profile("ogive", deadline=None)
 settings.load_profile("ogive")
+
+
+@pytest.fixture(autouse=True)
+def _drawn_alike() -> None:
+    """What a test draws is drawn again the next time; a test that needs no torch does not load it for this."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)

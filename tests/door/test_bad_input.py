@@ -253,10 +253,13 @@ def test_a_closed_pipe_is_quiet(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupt_is_130(folder: Path) -> None:
     command = subprocess.Popen(
-        [sys.executable, "-m", "ogive", "check", "-"], cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "ogive", "check", "-"], cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs behind a shell ignores it
     )
     assert command.stdin is not None and command.stderr is not None
-    time.sleep(2)  # until it waits for its input
+    command.stdin.write(b"#" * 200_000)  # more than a pipe holds: once it is written, the command waits for the rest
+    command.stdin.flush()
+    time.sleep(0.5)  # until it waits: Python hears nothing between two reads of one call
     command.send_signal(signal.SIGINT)
     assert command.wait(60) == 130
     assert command.stderr.read() == b"interrupted\n"

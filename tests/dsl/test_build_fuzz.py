@@ -122,16 +122,18 @@ def answered(text: str) -> None:
         check(load_text(text))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_mutated_files_answer(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "variants"), [(0, 150), *(
+    pytest.param(seed, 400, marks=[pytest.mark.long]) for seed in range(1, 5)
+)])
+def test_mutated_files_answer(seed: int, variants: int) -> None:
     found = texts()
     words = vocabulary(found)
     random_ = random.Random(seed)
-    for i in range(400):
+    for i in range(variants):
         text = mutated(random_.choice(found), random_, words)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             answered(text)
         except Exception as error:
             pytest.fail(f"seed {seed}, variant {i}: {type(error).__name__}: {error}\n{text}")
-        assert time.perf_counter() - started < 10, f"seed {seed}, variant {i} takes long:\n{text}"
+        assert time.process_time() - started < 30, f"seed {seed}, variant {i} takes long:\n{text}"

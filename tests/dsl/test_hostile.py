@@ -32,7 +32,7 @@ def expected() -> dict[str, str]:
     return {name: said for name, _, said in rows}
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [pytest.param(i, marks=[pytest.mark.long] if i > 1 else []) for i in range(PARTS)])
 def test_hostile_files_are_refused(part: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hostile.answer", str(tmp_path), str(part), str(PARTS)], capture_output=True, text=True,

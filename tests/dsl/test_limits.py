@@ -146,6 +146,7 @@ def test_mistakes_shown() -> None:
     assert len(codes(broken)) == limits.DIAGNOSTICS
 
 
+@pytest.mark.long
 def test_presets_of_a_file_count_together() -> None:
     """A node counts for `NODE_STEPS` and for the line that makes it, and each time of a repeat for one."""
     nodes = 1000

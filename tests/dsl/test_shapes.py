@@ -16,7 +16,7 @@ from ogive.dsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "library").glob("*.arch"))
-QUICK = {"mixer", "resnet", "unet"}
+QUICK = {"mixer", "unet"}
 
 
 def written(text):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 __all__ = ["ROOMS", "ROOT", "Import", "Module", "fresh", "modules"]
@@ -63,7 +64,8 @@ class Module:
         return ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
 
 
-def modules() -> dict[str, Module]:
+@cache
+def modules() -> Mapping[str, Module]:
     """Every Python file of the rooms, by its import name."""
     found = {}
     for room, folder in ROOMS.items():
@@ -83,15 +85,16 @@ def fresh(code: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
 
 def _statements(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
     """Every statement with where it stands; `if` and `try` at the top of a module are still the top."""
+    inner = ast.stmt | ast.ExceptHandler | ast.match_case  # no statement stands inside an expression
     stack: list[tuple[ast.AST, str]] = [(node, "top") for node in reversed(tree.body)]
     while stack:
         node, where = stack.pop()
         if isinstance(node, ast.stmt):
             yield node, where
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             where = "inside"
         elif where == "top" and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             stack.extend((child, "typing") for child in node.body)
             stack.extend((child, "top") for child in node.orelse)
             continue
-        stack.extend((child, where) for child in ast.iter_child_nodes(node))
+        stack.extend((child, where) for child in ast.iter_child_nodes(node) if isinstance(child, inner))

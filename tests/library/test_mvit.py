@@ -24,7 +24,9 @@ def small(preset: str) -> tuple[torch.nn.Module, torch.nn.Module]:
     return ogive.compile(ours), mvitv2.MultiScaleVit(cfg, img_size=64, num_classes=10)
 
 
-@pytest.mark.parametrize("preset", PEERS)
+@pytest.mark.parametrize("preset", [
+    pytest.param(preset, marks=[] if preset in "TL" else [pytest.mark.long]) for preset in PEERS
+])
 def test_keys_shapes_and_cost(preset: str) -> None:
     network = ogive.load("mvit", f"MViTv2.{preset}")
     with torch.device("meta"):

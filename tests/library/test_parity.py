@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
+from typing import Any
 
 import peers
 import pytest
@@ -30,11 +32,18 @@ SHALLOW = [("vit", "ViT.L"), ("vit", "ViT.H")]
 
 HUGE = {("vit", "ViT.H"): ("vit_huge_patch14_224", {"num_classes": 1000})}
 
-RUN = {key: name for key, name in FULL.items() if key not in SHALLOW}
+QUICK = ("ViT.Ti", "ResNet.r18", "ResNet.r50")
+"""Of each way of building one; the others are run in the long suite."""
+
+RUN = [key for key in FULL if key not in SHALLOW]
 
 
 def name_of(key: tuple[str, str]) -> str:
     return key[1]
+
+
+def shared_out(keys: Iterable[tuple[str, str]]) -> list[Any]:
+    return [pytest.param(key, id=key[1], marks=[] if key[1] in QUICK else [pytest.mark.long]) for key in keys]
 
 
 @pytest.mark.parametrize("key", FULL, ids=name_of)
@@ -46,6 +55,7 @@ def test_keys_shapes_and_cost(key: tuple[str, str]) -> None:
     hold_table(network, ours, theirs)
 
 
+@pytest.mark.long
 def test_keys_shapes_and_cost_of_the_largest() -> None:
     (key, (name, settings)), *_ = HUGE.items()
     network = ogive.load(*key)
@@ -54,11 +64,12 @@ def test_keys_shapes_and_cost_of_the_largest() -> None:
     hold_table(network, ours, theirs)
 
 
-@pytest.mark.parametrize("key", RUN, ids=name_of)
+@pytest.mark.parametrize("key", shared_out(RUN))
 def test_outputs_and_gradients(key: tuple[str, str]) -> None:
     hold(ogive.compile(ogive.load(*key)), peers.create(FULL[key]), batch=1 if key[1] == "ResNet.r152" else 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", SHALLOW, ids=name_of)
 def test_outputs_and_gradients_at_depth_2(key: tuple[str, str]) -> None:
     name, settings = HUGE.get(key) or (FULL[key], {})
@@ -84,7 +95,7 @@ def test_outputs_at_full_size(key: tuple[str, str]) -> None:
 DRAWN = ("ViT.Ti", "ViT.S", "ResNet.r18", "ResNet.r50", "MLPMixer.B16")
 
 
-@pytest.mark.parametrize("key", [key for key in FULL if key[1] in DRAWN], ids=name_of)
+@pytest.mark.parametrize("key", shared_out(key for key in FULL if key[1] in DRAWN))
 def test_first_weights(key: tuple[str, str]) -> None:
     """Mean and standard deviation of each initial tensor are the reference's, within what chance allows."""
     hold_first_weights(lambda: ogive.compile(ogive.load(*key)), lambda: peers.create(FULL[key]))

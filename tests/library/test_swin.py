@@ -55,7 +55,9 @@ def unseen(network: ogive.network.Network) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[] if name.endswith((".T", "384")) else [pytest.mark.long]) for name in PEERS
+])
 def test_keys_shapes_and_cost(name: str) -> None:
     """All variants on the meta device. timm counts masked pairs as well: 4.491 G in place of 4.474 G for Swin-T."""
     network = load(name)
