@@ -270,7 +270,7 @@ def _plain(
 def _linear(
     over: Kernel | Performer, spec: Spec, q: Tensor, k: Tensor, v: Tensor, given: Mapping[str, Tensor]
 ) -> Tensor:
-    """f(q) (f(k)^T v) / (f(q) sum of f(k)), in this order."""
+    """f(q) (f(k)^T v) / (f(q) sum of f(k)), in this order; causal, (p v) / sum of p, p = f(q) f(k)^T below it."""
     heads, d = spec.heads, q.shape[-1] // spec.heads
     q, k, v = _split(q, heads), *_shared(k, v, heads, d)
     if isinstance(over, Kernel):
@@ -282,6 +282,11 @@ def _linear(
         parts = (x @ rows.t() - x.square().sum(-1, keepdim=True) / 2 for x in (q * size, k * size * scale.sign()))
         q, k = parts
         q, k = (q - q.amax(-1, keepdim=True)).exp(), (k - k.amax((-1, -2), keepdim=True)).exp()
+    if "mask" in given:
+        k = k.masked_fill(~given["mask"].reshape(len(k), 1, -1, 1), 0.0)
+    if isinstance(over, Kernel) and over.causal:
+        p = (q @ k.transpose(-1, -2)).tril(k.shape[2] - q.shape[2])
+        return (p @ v / p.sum(-1, keepdim=True).clamp(min=1e-15)).transpose(1, 2).flatten(2)
     total = q @ k.sum(-2, keepdim=True).transpose(-1, -2)
     return (q @ (k.transpose(-1, -2) @ v) / total.clamp(min=1e-15)).transpose(1, 2).flatten(2)
 

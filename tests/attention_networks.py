@@ -268,6 +268,7 @@ class _Drawing:
         """The lines of a bias that the pattern and the grids allow, or none."""
         space, heads, draw = self.scene.space, self.scene.heads, self.draw
         kinds = ["none", "none", "alibi", "t5"]
+        kinds += ["along"] * (len(space.queries.grid) == 1 and (space.square or space.steps is None))
         pooled = space.queries.grid != space.keys.grid
         rank, outside = len(space.queries.grid), space.queries.outside + space.queries.suffix
         finer = rank > 1 and all(a <= b for a, b in zip(space.queries.grid, space.keys.grid, strict=True))
@@ -290,6 +291,10 @@ class _Drawing:
             ]
             names = ", ".join(f"{name}{axis}" for axis in range(rank))
             return [*tables, f"{name} = q, {names} -> decomposed_relative({heads})"]
+        if kind == "along":
+            longest = max(space.queries.size, space.keys.size)
+            size, more = draw.choice(((str(longest), ""), (str(longest // 2), ", clip=True")))
+            return [f"{name} = relative_bias({heads}, {size}, axes=1{more})"]
         size = "x".join(map(str, space.keys.grid))
         if kind == "table":
             return [f"{name} = learned(1, {heads}, {', '.join(str(2 * n - 1) for n in space.keys.grid)})"]
@@ -297,6 +302,8 @@ class _Drawing:
             return []
         more = {"tf": ', layout="tf"', "symmetric": ", symmetric=True", "swin": ""}[kind]
         more += f", prefix={space.queries.prefix}" if space.queries.prefix else ""
+        if draw.random() < 0.2:
+            size, more = "x".join(str(max(1, n // 2)) for n in space.keys.grid), more + ", clip=True"
         if pooled:
             steps = [m // n for n, m in zip(space.queries.grid, space.keys.grid, strict=True)]
             more += f", stride={'x'.join(map(str, steps))}"
@@ -306,8 +313,10 @@ class _Drawing:
         lines: list[str] = []
         settings: list[str] = []
         kind = self.kind()
+        if self.draw.random() < 0.4:
+            settings.append("mask=keys")
         if kind.startswith("per_head"):
-            return Use(f"y{i}", (), kind)
+            return Use(f"y{i}", (), kind, tuple(settings))
         if not kind.startswith("kernel"):
             self.scaled(i, lines, settings)
         if kind == "channels" and self.draw.random() < 0.5:
@@ -320,16 +329,18 @@ class _Drawing:
         stride = draw.choice((1, 2, 3))
         conv = ", conv=3" if space.queries.size == space.keys.size and draw.random() < 0.5 else ""
         kinds = [
-            f"linformer({draw.randint(1, 6)})", f"linformer({draw.randint(1, 6)}, share=True)", 'kernel("elu")',
-            'kernel("relu")', f"performer(features={draw.randint(5, 20)}, seed={draw.randint(0, 9)})",
-            f"nystrom({draw.randint(1, 3)}{conv})", f"pooled({stride})", f"latent({draw.randint(1, 5)})",
+            f"linformer({draw.randint(1, 6)})", f"linformer({draw.randint(1, 6)}, share=True)",
+            'kernel("elu")', draw.choice(('kernel("relu")', 'kernel("relu", causal=True)')),
+            'kernel("elu", causal=True)', f"performer(features={draw.randint(5, 20)}, seed={draw.randint(0, 9)})",
+            f"nystrom({draw.randint(1, 3)}{conv})", f"pooled({stride})",
+            f"latent({draw.randint(1, 5)})", f'pooled({stride}, by="max")', f'pooled({stride}, by="conv")',
         ]
         if len(space.keys.grid) == 2:
             kinds.append(f"pooled({draw.randint(1, 3)}x{draw.randint(1, 3)})")
         if space.queries.size == space.keys.size and scene.values == scene.width:
             kinds += ["channels", "channels"]
         if scene.heads % 2 == 0:
-            kinds += [f"per_head([{draw.choice(kinds[:8])}, {self.pattern()}])"]
+            kinds += [f"per_head([{draw.choice(kinds[:11])}, {self.pattern()}])"]
         return draw.choice(kinds)
 
 

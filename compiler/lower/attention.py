@@ -104,6 +104,11 @@ def _three(emit: Emit, op: Attend) -> tuple[Tensor, Tensor, Tensor]:
     return op.qkv(tuple(emit.graph.tensor(edge) for edge in emit.node.data))
 
 
+def _given(*inputs: Value | None) -> tuple[Value | None, ...]:
+    """Inputs up to the last that there is."""
+    return inputs[: max((i + 1 for i, x in enumerate(inputs) if x is not None), default=0)]
+
+
 class _Use:
     """One attention in the making."""
 
@@ -146,16 +151,16 @@ class _Use:
         made = PartsAttention(over if seen is not None else Dense(), self.heads, scale, op.drop, causal)
         made.seen = None if causal else seen
         made.bias = looked_up(op)
-        more = [mask, self.given.get("bias")]
-        while more and more[-1] is None:
-            more.pop()
+        more = _given(mask, self.given.get("bias"))
         return emit.module(made, q, k, v, *self._ends(), *more, at=f"{self.at}core", shelved=True)
 
-    def _fused(self, q: Value, k: Value, v: Value, scale: float | None, causal: bool = False) -> Value:
+    def _fused(
+        self, q: Value, k: Value, v: Value, scale: float | None, causal: bool = False, mask: Value | None = None
+    ) -> Value:
         def keep(module: nn.Module, *inputs: Value) -> Value:
             return self.emit.module(module, *inputs, at=f"{self.at}core", shelved=True)
 
-        return core(self.emit.call, keep, q, k, v, scale=scale, causal=causal, drop=self.op.drop)
+        return core(self.emit.call, keep, q, k, v, mask, scale=scale, causal=causal, drop=self.op.drop)
 
     def _written(
         self, q: Value, k: Value, v: Value, mask: Value | None, scale: float | None
@@ -168,9 +173,7 @@ class _Use:
         vector = emit.weight("v") if op.score == "additive" else None
         score = "dot" if op.score == "cosine" else op.score
         factor = self._factor() if "scale" in self.given and score != "dot" else None  # of "dot", q has it already
-        more = [mask, bias, vector, self.given.get("before_softmax"), self.given.get("after_softmax"), factor]
-        while more and more[-1] is None:
-            more.pop()
+        more = _given(mask, bias, vector, self.given.get("before_softmax"), self.given.get("after_softmax"), factor)
         return emit.module(WrittenAttention(score, scale, op.drop), q, k, v, *more, at=f"{self.at}core", shelved=True)
 
     def _scaled(self, q: Value) -> tuple[Value, float | None]:
@@ -232,42 +235,55 @@ class _Use:
         core = f"{self.at}core"
         if isinstance(over, Mixed):
             return self._mixed(over, q, k, v)
+        seen = self._mask()
+        if seen is not None:
+            seen = emit.method("transpose", seen, 2, 3)  # as keys lie: B 1 M 1
+            seen = emit.method("expand", seen, -1, -1, emit.size(self.keys.size), -1)
         if isinstance(over, Kernel):
-            return emit.module(KernelAttention(over.name), q, k, v, at=core, shelved=True)
+            return emit.module(KernelAttention(over.name, over.causal), q, k, v, *_given(seen), at=core, shelved=True)
         if isinstance(over, Channels):
             scale = 1.0 if op.scale is None and op.score == "cosine" else op.scale
             fixed = None if isinstance(scale, Reference) else scale
-            factor = (self._factor(),) if isinstance(scale, Reference) else ()
-            return emit.module(ChannelAttention(op.score, fixed, op.drop), q, k, v, *factor, at=core, shelved=True)
+            more = _given(self._factor() if isinstance(op.scale, Reference) else None, seen)
+            return emit.module(ChannelAttention(op.score, fixed, op.drop), q, k, v, *more, at=core, shelved=True)
         if isinstance(over, Performer):
             fixed = None if isinstance(op.scale, Reference) else op.scale
-            factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
+            more = _given(self._factor() if isinstance(op.scale, Reference) else None, seen)
             module = PerformerAttention(over.features, over.seed, over.redraw, fixed)
-            return emit.module(module, q, k, v, *factor, at=core, shelved=True)
+            return emit.module(module, q, k, v, *more, at=core, shelved=True)
         q, scale = self._scaled(q)
         match over:
             case Linformer(_, share):
                 project = emit.weight(f"{prefix}E")
+                if seen is not None:
+                    k, v = (emit.call(torch.where, seen, x, 0.0) for x in (k, v))
                 k, v = emit.call(torch.matmul, project, k), emit.call(
                     torch.matmul, project if share else emit.weight(f"{prefix}F"), v
                 )
                 return self._fused(q, k, v, scale)
-            case Pooled(stride):
-                pool = PooledKeys(per_axis(stride, len(self.keys.grid) or 1, str(over)))
+            case Pooled(stride, by):
+                pool = PooledKeys(per_axis(stride, len(self.keys.grid) or 1, str(over)), by)
                 at = sequence(emit, self.keys)
-                k, v = (emit.module(pool, x, at, at=f"{prefix}pool", shelved=True) for x in (k, v))
-                return self._fused(q, k, v, scale)
+                path, there = f"{prefix}pool", None
+                filters = [emit.weight(f"{prefix}{x}") if by == "conv" else None for x in "KV"]
+                k, v = (
+                    emit.module(pool, x, at, *_given(w, seen), at=path, shelved=True)
+                    for x, w in zip((k, v), filters, strict=True)
+                )
+                if seen is not None:
+                    there = emit.method("transpose", emit.module(pool, seen, at, at=path, shelved=True), 2, 3)
+                return self._fused(q, k, v, scale, mask=there)
             case Latent():
                 heads = len(self.heads)
                 latent, path = emit.weight(f"{prefix}latent"), f"{prefix}latents"
-                factor = (self._factor(),) if isinstance(op.scale, Reference) else ()
-                few = emit.module(Latents(heads, scale), latent, k, v, *factor, at=path, shelved=True)
+                more = _given(self._factor() if isinstance(op.scale, Reference) else None, seen)
+                few = emit.module(Latents(heads, scale), latent, k, v, *more, at=path, shelved=True)
                 d = self._width()
                 return self._fused(q, emit.method("narrow", few, 3, 0, d), self._rest(few, d), scale)
             case Nystrom(landmarks, iterations, conv):
-                filters = (emit.weight(f"{prefix}conv.weight"),) if conv else ()
+                more = _given(emit.weight(f"{prefix}conv.weight") if conv else None, seen)
                 written = NystromAttention(landmarks, iterations, scale)
-                return emit.module(written, q, k, v, *filters, at=core, shelved=True)
+                return emit.module(written, q, k, v, *more, at=core, shelved=True)
         raise TypeError(f"no lowering of the mechanism `{over}`")
 
     def _width(self) -> int:

@@ -72,23 +72,64 @@ class WrittenAttention(nn.Module):
 
 
 class KernelAttention(nn.Module):
-    """f(q) (f(k)^T v) / (f(q) sum f(k)), f = elu + 1 or relu: never N x N. A query with f(q) f(k) = 0 answers zeros."""
+    """f(q) (f(k)^T v) / (f(q) sum f(k)), f = elu + 1 or relu: never N x N. A query with f(q) f(k) = 0 answers zeros.
 
-    def __init__(self, name: str = "elu") -> None:
+    Causal, the sums over keys end at the query's place, the last query at the last key. `chunk` places at a time see
+    the sum over those before them, and each other pair by pair: N/chunk sums of d x d, and N chunk pairs. `seen`,
+    [B, 1, M, 1], says which keys take part.
+    """
+
+    def __init__(self, name: str = "elu", causal: bool = False, chunk: int = 128) -> None:
         super().__init__()
         self.name = name
+        self.causal = causal
+        self.chunk = chunk
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k = (F.elu(x) + 1 if self.name == "elu" else F.relu(x) for x in (q, k))
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
+        q, k, v = self.positive(q), self.positive(k), v.contiguous()
+        if seen is not None:
+            k = torch.where(seen, k, 0.0)
+        if self.causal:
+            return self.along(q, k, v)
         total = q @ k.sum(-2, keepdim=True).transpose(-1, -2)
         return q @ (k.transpose(-1, -2) @ v) / total.clamp(min=1e-15)
+
+    def positive(self, x: Tensor) -> Tensor:
+        """f(x), head by head side by side in memory: products of slices that are not would take their time."""
+        x = x.contiguous()
+        return F.elu(x) + 1 if self.name == "elu" else F.relu(x)
+
+    def along(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The causal answers, of f(q) and f(k)."""
+        n, m = q.shape[2], k.shape[2]
+        if n > m:  # the first queries see nothing
+            return F.pad(self.along(q[:, :, n - m :], k, v), (0, 0, n - m, 0))
+        wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+        if not isinstance(n, int) or not isinstance(m, int):  # a length that is left free: no chunks, a sum for each
+            sums = (k.to(wide).unsqueeze(-1) * v.unsqueeze(-2)).cumsum(2)[:, :, m - n :]
+            totals = k.to(wide).cumsum(2)[:, :, m - n :]
+            total = (q * totals).sum(-1, keepdim=True).clamp(min=1e-15)
+            return ((q.to(wide).unsqueeze(-2) @ sums).squeeze(-2) / total).to(q.dtype)
+        before, size = m - n, max(min(self.chunk, n), 1)  # keys that every query sees
+        count = -(-n // size)
+        first, k = k[:, :, :before], k[:, :, before:]
+        early, v = v[:, :, :before], v[:, :, before:]
+        q, k, v = (F.pad(x, (0, 0, 0, count * size - n)).unflatten(2, (count, size)) for x in (q, k, v))
+        # the sum before each chunk: that of all keys so far less its own would be rounded by what comes later
+        own, each = (first.transpose(-1, -2) @ early).to(wide), first.to(wide).sum(-2)
+        sums = torch.cat((own.unsqueeze(2), (k[:, :, :-1].transpose(-1, -2) @ v[:, :, :-1]).to(wide)), 2).cumsum(2)
+        totals = torch.cat((each.unsqueeze(2), k[:, :, :-1].to(wide).sum(-2)), 2).cumsum(2)
+        pairs = (q @ k.transpose(-1, -2)).tril()
+        total = q @ totals.to(q.dtype).unsqueeze(-1) + pairs.sum(-1, keepdim=True)
+        found = (q @ sums.to(q.dtype) + pairs @ v) / total.clamp(min=1e-15)
+        return found.flatten(2, 3)[:, :, :n]
 
 
 class PerformerAttention(Cached):
     """f(q) (f(k)^T v) with positive orthogonal random features of exp(q k scale), drawn from `seed` and never saved.
 
     With `redraw`, features are drawn anew after so many steps of training. `factor` is a scale for each head, in place
-    of `scale`.
+    of `scale`; `seen`, [B, 1, M, 1], says which keys take part.
     """
 
     def __init__(self, features: int = 256, seed: int = 0, redraw: int = 0, scale: float | None = None) -> None:
@@ -99,8 +140,11 @@ class PerformerAttention(Cached):
         self.scale = scale
         self.steps = 0
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
         d, device = q.shape[-1], q.device
+        q, k, v = (x.contiguous() for x in (q, k, v))
         scale = d ** -0.5 if self.scale is None else self.scale
         seed = self.seed
         if self.redraw:
@@ -115,7 +159,9 @@ class PerformerAttention(Cached):
         a = q @ drawn.t() - q.square().sum(-1, keepdim=True) / 2
         b = k @ drawn.t() - k.square().sum(-1, keepdim=True) / 2
         a = (a - a.amax(-1, keepdim=True)).exp()
-        b = (b - b.amax((-1, -2), keepdim=True)).exp()
+        if seen is not None:
+            b = b.masked_fill(~seen, float("-inf"))
+        b = (b - b.amax((-1, -2), keepdim=True).clamp(min=torch.finfo(b.dtype).min)).exp()
         return a @ (b.transpose(-1, -2) @ v) / (a @ b.sum(-2, keepdim=True).transpose(-1, -2)).clamp(min=1e-30)
 
     def drawn(self, d: int, seed: int) -> Tensor:
@@ -131,7 +177,10 @@ class PerformerAttention(Cached):
 
 
 class NystromAttention(nn.Module):
-    """softmax(q l_k) pinv(softmax(l_q l_k)) softmax(l_q k) v, the landmarks l being means of stretches: never N x N."""
+    """softmax(q l_k) pinv(softmax(l_q l_k)) softmax(l_q k) v, the landmarks l being means of stretches: never N x N.
+
+    `seen`, [B, 1, M, 1], says which keys take part; the others count as zeros in the means.
+    """
 
     def __init__(self, landmarks: int, iterations: int = 6, scale: float | None = None) -> None:
         super().__init__()
@@ -139,13 +188,22 @@ class NystromAttention(nn.Module):
         self.iterations = iterations
         self.scale = scale
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, filters: Tensor | None = None) -> Tensor:
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, filters: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
         scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
         q = q * scale
+        if seen is not None:
+            k, v = torch.where(seen, k, 0.0), torch.where(seen, v, 0.0)
         few_q, few_k = self.few(q), self.few(k)
         left = (q @ few_k.transpose(-1, -2)).softmax(-1)
         middle = (few_q @ few_k.transpose(-1, -2)).softmax(-1)
-        right = (few_q @ k.transpose(-1, -2)).softmax(-1)
+        right = few_q @ k.transpose(-1, -2)
+        if seen is None:
+            right = right.softmax(-1)
+        else:  # where nothing is seen there is no weight
+            hidden = ~seen.transpose(-1, -2)
+            right = right.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0)
         y = left @ (self.inverse(middle) @ (right @ v))
         if filters is not None:
             y = y + F.conv2d(v, filters, padding=(filters.shape[2] // 2, 0), groups=v.shape[1])
@@ -169,30 +227,68 @@ class NystromAttention(nn.Module):
 
 
 class PooledKeys(nn.Module):
-    """The mean over cells of `stride` along each axis of the grid, smaller at the border; tokens beside it stay."""
+    """Cells of `stride` along each axis of the grid as one each, smaller at the border; tokens beside it stay.
 
-    def __init__(self, stride: tuple[int, ...]) -> None:
+    `by` is "mean", "max", or "conv": a filter for each channel, [heads d, 1, *stride]. `seen`, [B, 1, M, 1], says which
+    keys take part; called with it alone, it answers which cells hold one.
+    """
+
+    def __init__(self, stride: tuple[int, ...], by: str = "mean") -> None:
         super().__init__()
         self.stride = stride
+        self.by = by
 
-    def forward(self, x: Tensor, sequence: tuple[int, ...]) -> Tensor:
+    def forward(
+        self, x: Tensor, sequence: tuple[int, ...], weight: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
         before, behind, grid = sequence[0], sequence[1], sequence[2:]
-        cells = x.narrow(2, before, math.prod(grid)).transpose(2, 3).flatten(0, 1).unflatten(-1, grid)
-        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(grid) - 1]
+        inside = x.narrow(2, before, math.prod(grid))
+        shown = None if seen is None else seen.narrow(2, before, math.prod(grid))
+        if x.dtype == torch.bool:
+            pooled = self.pooled(inside.to(torch.get_default_dtype()), grid, "max") > 0
+        elif weight is not None:
+            pooled = self.filtered(inside if shown is None else torch.where(shown, inside, 0.0), grid, weight)
+        elif shown is None:
+            pooled = self.pooled(inside, grid, self.by)
+        elif self.by == "max":
+            top = self.pooled(torch.where(shown, inside, float("-inf")), grid, "max")
+            pooled = torch.where(top == float("-inf"), 0.0, top)
+        else:
+            count = self.pooled(shown.to(x.dtype), grid, "mean")  # the share of a cell that is seen
+            pooled = self.pooled(torch.where(shown, inside, 0.0), grid, "mean") / torch.where(count > 0, count, 1.0)
+        if seen is not None:
+            x = torch.where(seen, x, 0.0)
+        parts = [x.narrow(2, 0, before), pooled, x.narrow(2, x.shape[2] - behind, behind)]
+        return torch.cat(parts, dim=2) if before or behind else pooled
+
+    def pooled(self, x: Tensor, grid: tuple[int, ...], by: str) -> Tensor:
+        """[B, H, cells, d] -> [B, H, fewer, d]"""
+        rank = len(grid) - 1
+        cells = x.transpose(2, 3).flatten(0, 1).unflatten(-1, grid)
+        if by == "mean":
+            pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[rank]
+        else:
+            pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank]
         # torch refuses a cell that is longer than its axis
         stride = [min(s, n) if isinstance(n, int) else s for s, n in zip(self.stride, grid, strict=True)]
         if len(grid) == 3 and x.dtype.itemsize < 4:  # torch pools no frames of half precision on a CPU
             cells = cells.float()
-        pooled = pool(cells, stride, stride, ceil_mode=True).to(x.dtype)
-        pooled = pooled.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
-        parts = [x.narrow(2, 0, before), pooled, x.narrow(2, x.shape[2] - behind, behind)]
-        return torch.cat(parts, dim=2) if before or behind else pooled
+        found = pool(cells, stride, stride, ceil_mode=True).to(x.dtype)
+        return found.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
+
+    def filtered(self, x: Tensor, grid: tuple[int, ...], weight: Tensor) -> Tensor:
+        """The same by filters, with zeros beyond the border."""
+        cells = x.transpose(2, 3).flatten(1, 2).unflatten(-1, grid)
+        spare = [pad for n, s in zip(reversed(grid), reversed(self.stride), strict=True) for pad in (0, -n % s)]
+        conv = (F.conv1d, F.conv2d, F.conv3d)[len(grid) - 1]
+        found = conv(F.pad(cells, spare), weight, stride=self.stride, groups=weight.shape[0])
+        return found.flatten(2).unflatten(1, (x.shape[1], -1)).transpose(2, 3)
 
 
 class Latents(nn.Module):
     """Keys and values as few learned queries see them: softmax(l k^T scale) k and v, joined along the channels.
 
-    `factor` is a scale for each head, in place of `scale`.
+    `factor` is a scale for each head, in place of `scale`; `seen`, [B, 1, M, 1], says which keys take part.
     """
 
     def __init__(self, heads: int, scale: float | None = None) -> None:
@@ -200,15 +296,25 @@ class Latents(nn.Module):
         self.heads = heads
         self.scale = scale
 
-    def forward(self, latent: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
+    def forward(
+        self, latent: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
         few = latent.unflatten(-1, (self.heads, -1)).transpose(0, 1)
         scale = k.shape[-1] ** -0.5 if self.scale is None else self.scale
         few = few if factor is None else few * factor
-        return (few @ k.transpose(-1, -2) * scale).softmax(-1) @ torch.cat((k, v), dim=-1)
+        scores, joined = few @ k.transpose(-1, -2) * scale, torch.cat((k, v), dim=-1)
+        if seen is None:
+            return scores.softmax(-1) @ joined
+        hidden = ~seen.transpose(-1, -2)  # where nothing is seen there is no weight
+        return scores.masked_fill(hidden, float("-inf")).softmax(-1).masked_fill(hidden, 0.0) @ joined
 
 
 class ChannelAttention(nn.Module):
-    """softmax(q^T k scale) v^T over the channels of a head; "cosine" divides q and k by their length over positions."""
+    """softmax(q^T k scale) v^T over the channels of a head; "cosine" divides q and k by their length over positions.
+
+    `factor` is a scale for each head, in place of `scale`; `seen`, [B, 1, N, 1], says which positions are summed over:
+    the others answer zeros.
+    """
 
     def __init__(self, score: str = "dot", scale: float | None = None, drop: float = 0.0) -> None:
         super().__init__()
@@ -216,7 +322,11 @@ class ChannelAttention(nn.Module):
         self.scale = scale
         self.drop = drop
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None) -> Tensor:
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, factor: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
+        if seen is not None:
+            q, k, v = (torch.where(seen, x, 0.0) for x in (q, k, v))
         if self.score == "cosine":
             q, k = F.normalize(q, dim=-2), F.normalize(k, dim=-2)
         scores = q.transpose(-1, -2) @ k

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from ogive.compiler.reference.biases import added
 from ogive.compiler.reference.mechanisms import answer
-from ogive.dsl.ops.biases import offsets_of
 from ogive.dsl.ops.attention import Attend, position_axis
+from ogive.dsl.ops.biases import offsets_of
 from ogive.dsl.patterns import Dense, Mechanism, Pattern
 from ogive.dsl.patterns.mechanisms import Mixed
 from ogive.dsl.patterns.space import Space
@@ -95,7 +95,7 @@ def attention(
     if isinstance(spec.over, Mechanism) and not isinstance(spec.over, Mixed):
         found = [
             answer(spec.over, a, b, c, _scale(spec, given, i, d), weights, i, spec.space.keys, spec.score,
-                   _kept(spec, kept, i))
+                   _kept(spec, kept, i), _of_keys(given))
             for i, (a, b, c) in enumerate(zip(queries, keys, values, strict=True))
         ]
         return torch.cat(found, dim=-1)
@@ -126,10 +126,17 @@ def _of_part(
     part, scale = spec.over.parts[own], _scale(spec, given, head, q.shape[-1])
     if isinstance(part, Mechanism):
         named = {name.removeprefix(f"{own}."): x for name, x in weights.items() if name.startswith(f"{own}.")}
-        return answer(part, q, k, v, scale, named, head // count, spec.space.keys, spec.score, kept)
+        return answer(part, q, k, v, scale, named, head // count, spec.space.keys, spec.score, kept, _of_keys(given))
     scores = (_scores(spec, q, k, weights) * scale)[:, None]
-    p = _weights(spec, scores, _set(part, spec.space, head)[None].to(q.device), NOTHING)[:, 0]
+    masks = {name: x for name, x in given.items() if name == "mask"}
+    p = _weights(spec, scores, _set(part, spec.space, head)[None].to(q.device), masks)[:, 0]
     return (p if kept is None else p * kept) @ v
+
+
+def _of_keys(given: Mapping[str, Tensor]) -> Tensor | None:
+    """A mask of keys, `B M`."""
+    mask = given.get("mask")
+    return None if mask is None else mask.reshape(mask.shape[0], mask.shape[-1])
 
 
 # ----------------------------------------------------------------------------------------------------------- the pieces

@@ -145,6 +145,7 @@ def _entry(table: Offsets, q: int, k: int, space: Space) -> int:
     strides = table.stride or [max(n // m, 1) for m, n in zip(space.queries.grid, space.keys.grid, strict=True)]
     for (i, j), n, stride, step in zip(places, table.size, strides, table.step, strict=True):
         offset, rest = divmod(stride * i - j, step)
+        offset = max(1 - n, min(offset, n - 1)) if table.clip else offset
         if rest or abs(offset) >= n:
             return -1
         if table.layout == "symmetric":

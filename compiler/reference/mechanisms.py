@@ -19,35 +19,43 @@ __all__ = ["answer", "features"]
 
 def answer(
     over: Mechanism, q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int,
-    keys: Sequence, score: str, kept: Tensor | None,
+    keys: Sequence, score: str, kept: Tensor | None, mask: Tensor | None = None,
 ) -> Tensor:
     """What one head answers: q `B N d`, k `B M d`, v `B M e` -> `B N e`.
 
-    `head` counts the heads that share the mechanism; `kept` are factors of its softmax's weights, for dropout.
+    `head` counts the heads that share the mechanism; `kept` are factors of its softmax's weights, for dropout; `mask`,
+    `B M`, says which keys take part.
     """
+    seen = torch.ones(1, k.shape[1], dtype=torch.bool, device=k.device) if mask is None else mask
+    k, v = (torch.where(seen[..., None], x, torch.zeros_like(x)) for x in (k, v))
     match over:
         case Linformer():
             return _linformer(over, q, k, v, scale, weights, kept)
         case Kernel():
-            return _kernel(over, q, k, v)
+            return _kernel(over, q, k, v, seen)
         case Performer():
-            return _performer(over, q, k, v, scale)
+            return _performer(over, q, k, v, scale, seen)
         case Nystrom():
-            return _nystrom(over, q, k, v, scale, weights, head)
+            return _nystrom(over, q, k, v, scale, weights, head, seen)
         case Pooled():
-            k, v = (_pooled(over, x, keys) for x in (k, v))
-            return _dropped(_softmax(_dot(q, k) * scale), kept) @ v
+            k, there = _pooled(over, k, keys, seen, weights.get("K"), head)
+            v, _ = _pooled(over, v, keys, seen, weights.get("V"), head)
+            return _dropped(_softmax(_dot(q, k) * scale, there), kept) @ v
         case Latent():
-            return _latent(q, k, v, scale, weights, head, kept)
+            return _latent(q, k, v, scale, weights, head, kept, seen)
         case Channels():
+            q = torch.where(seen[..., None], q, torch.zeros_like(q))
             return _channels(q, k, v, scale, score, kept)
     raise TypeError(f"no meaning of `{over}`")
 
 
-def _softmax(x: Tensor) -> Tensor:
-    """exp(x) / sum exp(x) along the last axis."""
+def _softmax(x: Tensor, seen: Tensor | None = None) -> Tensor:
+    """exp(x) / sum exp(x) along the last axis, of what is `seen` [B, last]; zeros where nothing is."""
     grown = (x - x.detach().amax(-1, keepdim=True)).exp()
-    return grown / grown.sum(-1, keepdim=True)
+    if seen is not None:
+        grown = grown * seen[:, None]
+    total = grown.sum(-1, keepdim=True)
+    return grown / torch.where(total == 0, torch.ones_like(total), total)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -67,8 +75,10 @@ def _linformer(
     return _dropped(_softmax(_dot(q, first @ k) * scale), kept) @ (second @ v)
 
 
-def _kernel(over: Kernel, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Weights f(q[n]) f(k[m]) / sum over m of f(q[n]) f(k[m]); zeros where that sum is 0.
+def _kernel(over: Kernel, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
+    """Weights f(q[n]) f(k[m]) / sum over m of f(q[n]) f(k[m]), over what is seen; zeros where that sum is 0.
+
+    Causal, n sees the m up to n + M - N.
 
     f is elu + 1 (Katharopoulos et al. 2020, arXiv:2006.16236, equation 4) or relu (Cai et al. 2022, arXiv:2205.14756).
     """
@@ -77,12 +87,14 @@ def _kernel(over: Kernel, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return torch.where(x > 0, x, torch.zeros_like(x))
         return torch.where(x > 0, x + 1, torch.where(x > 0, torch.zeros_like(x), x).exp())
 
-    p = _dot(f(q), f(k))
+    p = _dot(f(q), f(k)) * seen[:, None]
+    if over.causal:
+        p = p.tril(k.shape[1] - q.shape[1])
     total = p.sum(-1, keepdim=True)
     return p / torch.where(total == 0, torch.ones_like(total), total) @ v
 
 
-def _performer(over: Performer, q: Tensor, k: Tensor, v: Tensor, scale: Any) -> Tensor:
+def _performer(over: Performer, q: Tensor, k: Tensor, v: Tensor, scale: Any, seen: Tensor) -> Tensor:
     """Weights f(q[n]) f(k[m]), normalised, with f(x)[r] = exp(w[r] x - |x|^2 / 2) of q and k times sqrt(scale).
 
     f(q) f(k) comes close to exp(q k scale) (Choromanski et al. 2021, arXiv:2009.14794, lemma 1); of a scale below 0
@@ -92,8 +104,9 @@ def _performer(over: Performer, q: Tensor, k: Tensor, v: Tensor, scale: Any) -> 
     scale = torch.as_tensor(scale, dtype=q.dtype, device=q.device)
     q, k = q * scale.abs().sqrt(), k * scale.abs().sqrt() * scale.sign()
     f = [(_dot(x, rows) - x.square().sum(-1, keepdim=True) / 2).exp() for x in (q, k)]
-    p = _dot(*f)
-    return p / p.sum(-1, keepdim=True) @ v
+    p = _dot(*f) * seen[:, None]
+    total = p.sum(-1, keepdim=True)
+    return p / torch.where(total == 0, torch.ones_like(total), total) @ v
 
 
 def features(count: int, d: int, seed: int) -> Tensor:
@@ -117,7 +130,7 @@ def features(count: int, d: int, seed: int) -> Tensor:
 
 
 def _nystrom(
-    over: Nystrom, q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int
+    over: Nystrom, q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int, seen: Tensor
 ) -> Tensor:
     """softmax(q l_k^T) Z softmax(l_q k^T) v, with Z -> pinv(softmax(l_q l_k^T)), arXiv:2102.03902.
 
@@ -132,7 +145,7 @@ def _nystrom(
     for _ in range(over.iterations):
         az = a @ z
         z = z / 4 @ (13 * one - az @ (15 * one - az @ (7 * one - az)))
-    y = _softmax(_dot(q, few_k)) @ (z @ (_softmax(_dot(few_q, k)) @ v))
+    y = _softmax(_dot(q, few_k)) @ (z @ (_softmax(_dot(few_q, k), seen) @ v))
     if not over.conv:
         return y
     taps, half = weights["conv.weight"][head, 0, :, 0], over.conv // 2
@@ -148,24 +161,48 @@ def _landmarks(x: Tensor, count: int) -> Tensor:
     return torch.stack([x[:, i * n // count : -(-(i + 1) * n // count)].mean(1) for i in range(count)], dim=1)
 
 
-def _pooled(over: Pooled, x: Tensor, sequence: Sequence) -> Tensor:
-    """The mean of each cell of `stride` along every axis, in row-major order; tokens beside the grid as they are."""
+def _pooled(
+    over: Pooled, x: Tensor, sequence: Sequence, seen: Tensor, weight: Tensor | None, head: int
+) -> tuple[Tensor, Tensor]:
+    """Each cell of `stride` along every axis as one, in row-major order, and which of them hold a key that is seen.
+
+    The mean or the largest of those seen, or their sum by a filter for each channel, `heads d 1 stride`. Tokens beside
+    the grid are as they are.
+    """
     stride = per_axis(over.stride, len(sequence.grid), str(over))
     cells: dict[Place, list[int]] = {}
     for number in range(sequence.cells):
         place = tuple(i // s for i, s in zip(unraveled(number, sequence.grid), stride, strict=True))
-        cells.setdefault(place, []).append(sequence.prefix + number)
-    means = [x[:, members].mean(1) for _, members in sorted(cells.items())]
-    end = sequence.prefix + sequence.cells
-    return torch.cat((x[:, : sequence.prefix], torch.stack(means, dim=1), x[:, end:]), dim=1)
+        cells.setdefault(place, []).append(number)
+    seen, made, there = seen.expand(x.shape[:2]), [], []
+    for _, members in sorted(cells.items()):
+        at = [sequence.prefix + number for number in members]
+        some, shown = x[:, at], seen[:, at, None]
+        there.append(shown.any(1))
+        if weight is not None:
+            inside = [
+                tuple(i % s for i, s in zip(unraveled(n, sequence.grid), stride, strict=True)) for n in members
+            ]
+            d = x.shape[-1]
+            filters = torch.stack([weight[head * d : (head + 1) * d, 0][(slice(None), *i)] for i in inside])
+            made.append((some * filters).sum(1))
+        elif over.by == "max":
+            top = some.masked_fill(~shown, float("-inf")).amax(1)
+            made.append(torch.where(shown.any(1), top, torch.zeros_like(top)))
+        else:
+            made.append((some * shown).sum(1) / shown.sum(1).clamp(min=1))
+    before, end = sequence.prefix, sequence.prefix + sequence.cells
+    pooled = torch.cat((x[:, :before], torch.stack(made, dim=1), x[:, end:]), dim=1)
+    return pooled, torch.cat((seen[:, :before], torch.cat(there, dim=1), seen[:, end:]), dim=1)
 
 
 def _latent(
-    q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int, kept: Tensor | None
+    q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int, kept: Tensor | None,
+    seen: Tensor,
 ) -> Tensor:
     """softmax(q (A k)^T scale) (A v), A = softmax(l k^T scale), l learned. (Lee et al. 2019, arXiv:1810.00825.)"""
     d = q.shape[-1]
-    a = _softmax(_dot(weights["latent"][:, head * d : (head + 1) * d], k) * scale)
+    a = _softmax(_dot(weights["latent"][:, head * d : (head + 1) * d], k) * scale, seen)
     return _dropped(_softmax(_dot(q, a @ k) * scale), kept) @ (a @ v)
 
 

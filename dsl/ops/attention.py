@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from ogive.dsl.ops.biases import Mixing, Products, fits
 from ogive.dsl.dims import Dim, divide
+from ogive.dsl.ops.biases import Mixing, Products, fits
 from ogive.dsl.ops.plane import area, is_image
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Reference, Site, Weight
 from ogive.dsl.ops.settings import Count, Rate, floats, shares
@@ -22,7 +22,7 @@ from ogive.dsl.types import Axis, Role, Segment, Tensor
 
 __all__ = ["Attend", "position_axis", "positions"]
 
-ADDED = ("bias", "mask", "before_softmax", "after_softmax")
+ADDED = ("bias", "before_softmax", "after_softmax")
 
 
 def _over(value: Any) -> Any:
@@ -57,7 +57,8 @@ class Attend(Primitive):
     arXiv:2305.13245).
     `over` is the set of (query, key) pairs, or a mechanism. `bias` is a structure (`relative_bias`, `alibi`, ...) or a
     table `1 heads kh kw` over offsets. `mask` is True where a query may see a key, or is added to the scores: `B M`,
-    `B N M` or `B heads N M`, 1 for any. A query that sees no key answers zeros; where that is certain it is an error.
+    `B N M` or `B heads N M`, 1 for any; of a mechanism it says which keys take part, `B M`. A query that sees no key
+    answers zeros; where that is certain it is an error.
     `score`: "dot" q k; "cosine" q k / (|q| |k|); "additive" v tanh(q + k) (Bahdanau et al. 2014, arXiv:1409.0473);
     "distance" -|q - k|^2 (Hu et al. 2019, arXiv:1904.11491). `scale` multiplies it: a number or one per head; d ** -0.5
     unless given, 1 for "cosine" and "additive". `before_softmax` and `after_softmax` mix heads (`head_mix`). `drop` is
@@ -153,6 +154,9 @@ class Attend(Primitive):
         self._factor_fits()
         for name in ("before_softmax", "after_softmax"):
             _mixes(getattr(self, name), name, self.heads)
+        shown = (batch, self.heads, queries.size, keys.size)
+        if self.mask is not None:
+            _mask(at, self.mask.tensor, shown)
         if isinstance(self.over, Mechanism):
             self._alone(self.over, q, k, v)
             return
@@ -160,8 +164,6 @@ class Attend(Primitive):
         self._sees(self.over, q, k)
         if self.bias is not None:
             fits(at, self.bias.tensor, self.heads, self.over, queries, keys)
-        if self.mask is not None:
-            _mask(at, self.mask.tensor, (batch, self.heads, queries.size, keys.size))
 
     def _alone(self, over: Mechanism, q: Tensor, k: Tensor, v: Tensor) -> None:
         """A mechanism takes what pairs take only where it has a meaning."""
@@ -169,6 +171,8 @@ class Attend(Primitive):
             if getattr(self, name) is not None:
                 raise Mismatch(f"`{over}` has no pairs for `{name}=`: {over.why}", setting=name,
                                help=f"leave `{name}` away, or attend over a pattern")
+        if self.mask is not None:
+            _of_keys(self.mask.tensor, over)
         scores = ("dot", "cosine") if isinstance(over, Channels) else ("dot",)
         if self.score not in scores:
             raise Mismatch(f'`{over}` does not go with the score "{self.score}"', setting="score",
@@ -354,6 +358,16 @@ def _mask(at: Site, mask: Tensor, wanted: tuple[Dim, ...]) -> None:
             raise Mismatch(f"the mask `{mask}` has {size} where there are {wanted[place]} {words[place]}",
                            setting="mask", help="a mask is `B M`, `B N M` or `B heads N M`, 1 for any")
         at.same(size, wanted[place], f"the mask and {words[place]} of `attend`")
+
+
+def _of_keys(mask: Tensor, over: Mechanism) -> None:
+    """Of a mechanism, a mask says which keys take part, whoever asks."""
+    if mask.dtype != "bool":
+        raise Mismatch(f"`{over}` has no scores of pairs that a mask could be added to", setting="mask",
+                       help="declare it `of bool`: it says which keys take part")
+    if any(n != 1 for n in mask.shape[1:-1]):
+        raise Mismatch(f"a mask of `{over}` says which keys take part, `B M`; here is `{mask}`", setting="mask",
+                       help="over a pattern, `attend` takes a mask of pairs")
 
 
 def _same(at: Site, left: Dim | None, right: Dim | None, what: str, input: int, help: str | None) -> None:

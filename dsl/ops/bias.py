@@ -20,13 +20,15 @@ BEFORE_AND_BEHIND = 3  # prefix -> grid, grid -> prefix, prefix -> prefix
 
 
 class RelativeBias(Primitive):
-    """A learned number per head for each offset between a query and a key of a grid.
+    """A learned number per head for each offset between a query and a key, on a grid or along a sequence.
 
     It is looked up at (q - k) / step along each axis, q at stride times its index. A `size` of h x w holds offsets up
-    to h - 1 and w - 1. Weight: one bare parameter [(2h-1)(2w-1), heads], whose key is the node's (Liu et al. 2021,
-    arXiv:2103.14030); with `prefix` tokens before the grid 3 more rows, prefix -> grid, grid -> prefix, prefix ->
-    prefix (BEiT). `layout="tf"`: [heads, 2h-1, 2w-1], at k - q. `symmetric`: [heads, h w], at |dy| w + |dx| (LeViT,
-    arXiv:2104.01136). It takes no data and does not move the flow.
+    to h - 1 and w - 1; one number stands for `axes` of them: 2, unless 1 is said for a plain sequence, or 3. With
+    `clip` farther offsets count as the farthest (Shaw et al. 2018, arXiv:1803.02155). Weight: one bare parameter
+    [(2h-1)(2w-1), heads], whose key is the node's (Liu et al. 2021, arXiv:2103.14030); with `prefix` tokens before the
+    grid 3 more rows, prefix -> grid, grid -> prefix, prefix -> prefix (BEiT). `layout="tf"`: [heads, 2h-1, 2w-1], at
+    k - q. `symmetric`: [heads, h w], at |dy| w + |dx| (LeViT, arXiv:2104.01136). It takes no data and does not move the
+    flow.
     """
 
     op: ClassVar[str] = "relative_bias"
@@ -40,14 +42,19 @@ class RelativeBias(Primitive):
     stride: Window = Size((1,))
     step: Window = Size((1,))
     layout: Literal["swin", "tf"] = "swin"
+    axes: Annotated[int, Field(ge=1, le=3)] | None = None
+    clip: bool = False
     init: Filling = "trunc_normal"
     std: Positive = STD
 
     def lengths(self) -> tuple[int, ...]:
-        """How many offsets from 0 on each axis has; one number stands for rows and columns."""
-        return self.size.over(max(len(self.size), 2))
+        """How many offsets from 0 on each axis has."""
+        return self.size.over(self.axes or max(len(self.size), 2))
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if self.axes is not None and len(self.size) not in (1, self.axes):
+            raise Mismatch(f"`{self.size}` names {len(self.size)} axes, and `axes` says {self.axes}", setting="axes",
+                           help="leave `axes` away")
         if self.prefix and (self.symmetric or self.layout == "tf"):
             what = "symmetric=True" if self.symmetric else 'layout="tf"'
             raise Mismatch(f"a table with `{what}` has no rows for a prefix", setting="prefix",
@@ -64,7 +71,7 @@ class RelativeBias(Primitive):
                                help="one number is for every axis")
             axes.append(given.over(len(size)))
         layout: Literal["swin", "tf", "symmetric"] = "symmetric" if self.symmetric else self.layout
-        structure = Offsets(self.heads, size, layout, self.prefix, axes[0], axes[1])
+        structure = Offsets(self.heads, size, layout, self.prefix, axes[0], axes[1], self.clip)
         return (_plain(self.table(), structure),)
 
     def table(self) -> tuple[int, ...]:

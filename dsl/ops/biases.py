@@ -30,8 +30,9 @@ class Offsets(Structure):
     """A number per head for each offset between a query and a key, looked up at (q - k) / step along each axis.
 
     q stands at stride times its index; without a stride, where the two grids put it. `size` is how many offsets from 0
-    on an axis has: they run from 1 - size to size - 1. Layouts of the table: "swin" `(2h-1)(2w-1) [+ 3]` x heads, "tf"
-    heads x 2h-1 x 2w-1 at k - q, "symmetric" heads x h w at |q - k|, "image" 1 x heads x 2h-1 x 2w-1 at q - k.
+    on an axis has: they run from 1 - size to size - 1, and with `clip` farther ones count as the ends. Layouts of the
+    table: "swin" `(2h-1)(2w-1) [+ 3]` x heads, "tf" heads x 2h-1 x 2w-1 at k - q, "symmetric" heads x h w at |q - k|,
+    "image" 1 x heads x 2h-1 x 2w-1 at q - k.
     """
 
     heads: int
@@ -40,6 +41,7 @@ class Offsets(Structure):
     prefix: int = 0
     stride: tuple[int, ...] | None = (1, 1)
     step: tuple[int, ...] = (1, 1)
+    clip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +124,28 @@ def fits(at: Site, bias: Tensor, heads: int, over: Pattern, queries: Axis, keys:
 
 def _grids(what: str, rank: int, queries: Axis, keys: Axis) -> None:
     for axis, name in ((queries, "queries"), (keys, "keys")):
-        if len(axis.grid) != rank:
+        if len(_grid(axis)) != rank:
             grid = f"stand on a grid of {len(axis.grid)} axes" if axis.grid else "are a plain sequence"
             lost = (f"the grid was lost at `{axis.lost}`",) if axis.lost else ()
+            axes = "one axis" if rank == 1 else f"{rank} axes"
             raise Mismatch(
-                f"{what} has {rank} axes, and the {name} {grid}", setting="bias", notes=lost,
-                help="name the grid of the tokens, as in `: B (h w) C`" if not axis.grid
-                else f"write a size with {len(axis.grid)} numbers",
+                f"{what} has {axes}, and the {name} {grid}", setting="bias", notes=lost,
+                help="name the grid of the tokens, as in `: B (h w) C`; `relative_bias(..., axes=1)` is for a sequence"
+                if not axis.grid else f"write a size with {len(axis.grid)} numbers",
             )
 
 
 def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: Axis) -> None:
     _grids("the table of offsets", len(table.size), queries, keys)
     for axis, name in ((queries, "queries"), (keys, "keys")):
-        beside = axis.size - _cells(axis)
-        if not at.is_same(beside, table.prefix) or not at.is_same(axis.prefix, table.prefix):
-            hint = f"prefix={show(axis.prefix)}" if beside == axis.prefix else "`take` the tokens it is meant for"
-            behind = "" if beside == axis.prefix else f", and {show(beside - axis.prefix)} behind it"
+        beside = axis.size - _cells(axis) if axis.grid else 0
+        before = axis.prefix if axis.grid else 0
+        if not at.is_same(beside, table.prefix) or not at.is_same(before, table.prefix):
+            hint = f"prefix={show(before)}" if beside == before else "`take` the tokens it is meant for"
+            behind = "" if beside == before else f", and {show(beside - before)} behind it"
             raise Mismatch(
                 f"the table of offsets is made for {table.prefix} tokens before the grid; the {name} have "
-                f"{show(axis.prefix)} there{behind}",
+                f"{show(before)} there{behind}",
                 setting="bias", help=f"relative_bias(..., {hint})" if "=" in hint else hint,
             )
     space = Space.between(queries, keys)
@@ -150,18 +154,21 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
         shown = "x".join(map(str, table.step))
         raise Mismatch(f"a table with `step={shown}` leaves out offsets that `{over}` allows", setting="bias",
                        help=f"`dilated(n, step={shown})` allows only those")
+    if table.clip:
+        return
     try:
         most = _reach(at, table, over, queries, keys, space)
     except PatternError as error:
         raise Mismatch(error.title, setting="over", help=error.help) from None
     for i, (far, size, step) in enumerate(zip(most, table.size, table.step, strict=True)):
-        name = ("rows", "columns")[i - len(most) + 2] if i >= len(most) - 2 else "frames"
+        name = ("frames", "rows", "columns")[i - len(most)] if len(most) > 1 else "places"
         if isinstance(far, int) and far // step > size - 1:
             fit = "x".join(str(n // s + 1) if isinstance(n, int) else "?"
                            for n, s in zip(most, table.step, strict=True))
             raise Mismatch(
                 f"`{over}` allows offsets of up to {far // step} {name}, and the table holds up to {size - 1}",
-                setting="bias", help=f"a table of {fit}, or a smaller pattern",
+                setting="bias", help=f"a table of {fit}, a smaller pattern, or `clip=True`: farther ones count as "
+                "the farthest",
             )
         if not isinstance(far, int):
             at.most(far, (size - 1) * step, f"the {name} between a query and a key, which the table of offsets holds")
@@ -170,18 +177,18 @@ def _offsets_fit(at: Site, table: Offsets, over: Pattern, queries: Axis, keys: A
 def _reach(
     at: Site, table: Offsets, over: Pattern, queries: Axis, keys: Axis, space: Space | None
 ) -> tuple[Dim, ...]:
-    stride = table.stride
+    stride, a, b = table.stride, _grid(queries), _grid(keys)
     if stride is None:
-        if space is None and all(at.is_multiple(k, q) for q, k in zip(queries.grid, keys.grid, strict=True)):
-            return reach(over, keys.grid)
+        if space is None and all(at.is_multiple(k, q) for q, k in zip(a, b, strict=True)):
+            return reach(over, b)
         stride = (1,) * len(table.size)
     if all(s == 1 for s in stride):
-        lengths = space.lengths if space is not None and space.steps is not None else queries.grid
+        lengths = space.lengths if space is not None and space.steps is not None else a
         found = reach(over, lengths, space if space is not None and space.steps is not None else None)
-        if queries.grid == keys.grid or (space is not None and space.steps is not None):
+        if a == b or (space is not None and space.steps is not None):
             return found
     most: list[Dim] = []
-    for q, k, s in zip(queries.grid, keys.grid, stride, strict=True):
+    for q, k, s in zip(a, b, stride, strict=True):
         ends = (s * (q - 1), k - 1)
         numbers = [n for n in ends if isinstance(n, int)]
         most.append(max(numbers) if len(numbers) == 2 else next(n for n in ends if not isinstance(n, int)))
@@ -190,13 +197,13 @@ def _reach(
 
 def _strides_fit(table: Offsets, space: Space | None, queries: Axis, keys: Axis) -> None:
     """Queries that stand apart on the grid of the keys say so: a forgotten stride would look up other offsets."""
-    if space is None or space.steps is None or queries.grid == keys.grid:
+    if space is None or space.steps is None or _grid(queries) == _grid(keys):
         return
     apart, coarse = space.steps
     if any(s > 1 for s in coarse):
         raise Mismatch(
             f"a table of offsets goes by the grid of the keys, and the queries stand on a finer one: "
-            f"{_by(queries.grid)} queries, {_by(keys.grid)} keys", setting="bias",
+            f"{_by(_grid(queries))} queries, {_by(_grid(keys))} keys", setting="bias",
             help="`decomposed_relative` takes queries and keys on two grids",
         )
     if table.stride is not None and table.stride != apart:
@@ -208,14 +215,14 @@ def _strides_fit(table: Offsets, space: Space | None, queries: Axis, keys: Axis)
 
 def _products_fit(at: Site, made: Products, over: Pattern, queries: Axis, keys: Axis) -> None:
     _grids("`decomposed_relative`", len(made.rows), queries, keys)
-    for mine, theirs in zip(made.queries.grid, queries.grid, strict=True):
+    for mine, theirs in zip(_grid(made.queries), _grid(queries), strict=True):
         at.same(mine, theirs, "the grids of `decomposed_relative` and of the queries")
     space = Space.between(queries, keys)
     try:
-        most = reach(over, keys.grid, space)
+        most = reach(over, _grid(keys), space)
     except PatternError as error:
         raise Mismatch(error.title, setting="over", help=error.help) from None
-    for rows, q, k, far in zip(made.rows, queries.grid, keys.grid, most, strict=True):
+    for rows, q, k, far in zip(made.rows, _grid(queries), _grid(keys), most, strict=True):
         if not isinstance(q, int) or not isinstance(k, int):
             raise Mismatch(
                 f"`decomposed_relative` has a row for each offset, and the grid `{_by((q, k))}` is free",
@@ -236,6 +243,11 @@ def _products_fit(at: Site, made: Products, over: Pattern, queries: Axis, keys: 
                 f"a table of `decomposed_relative` has {rows} rows; {q} places along its axis under `{over}` need "
                 f"{needed}", setting="bias", help=f"`learned({needed}, C // heads)`",
             )
+
+
+def _grid(axis: Axis) -> tuple[Dim, ...]:
+    """The grid of positions; a plain sequence is one axis."""
+    return axis.grid or (axis.size,)
 
 
 def _cells(axis: Axis) -> Dim:

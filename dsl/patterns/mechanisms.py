@@ -22,10 +22,11 @@ from ogive.dsl.types import Axis
 
 __all__ = [
     "Channels", "Kernel", "KernelName", "Latent", "Linformer", "Mechanism", "Mixed", "Needed", "Nystrom", "Performer",
-    "Pooled", "Use",
+    "Pooled", "Pooling", "Use",
 ]
 
 KernelName: TypeAlias = Literal["elu", "relu"]
+Pooling: TypeAlias = Literal["mean", "max", "conv"]
 
 LARGEST_RANK: Final = 65_536
 
@@ -130,11 +131,13 @@ class Linformer(Mechanism):
 class Kernel(Mechanism):
     """f(q) (f(k)^T v) / (f(q) sum f(k)), with f = elu + 1 or relu: 2 N d^2 products per head in place of 2 N^2 d.
 
-    (Katharopoulos et al. 2020, arXiv:2006.16236; relu: Cai et al. 2022, arXiv:2205.14756.)
+    `causal` sums over the keys up to the query's own place, the last query at the last key; a query before the first
+    key answers zeros. (Katharopoulos et al. 2020, arXiv:2006.16236; relu: Cai et al. 2022, arXiv:2205.14756.)
     """
 
     name: KernelName = "elu"
-    why: ClassVar[str] = "it sums over all keys once, whatever the query"
+    causal: bool = False
+    why: ClassVar[str] = "it sums over the keys, and forms no pair"
 
     def __post_init__(self) -> None:
         if self.name not in get_args(KernelName):
@@ -144,7 +147,7 @@ class Kernel(Mechanism):
         return (use.queries.size + use.keys.size) * (use.channels * use.values // use.heads)
 
     def __str__(self) -> str:
-        return f'kernel("{self.name}")'
+        return f'kernel("{self.name}"{", causal=True" if self.causal else ""})'
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +223,19 @@ class Nystrom(Mechanism):
 class Pooled(Mechanism):
     """softmax(q p(k)^T) p(v), with p the mean over cells of `stride` along each axis, smaller at the border.
 
-    Tokens outside the grid stay as they are. (Wang et al. 2021, arXiv:2102.12122; Fan et al. 2021, arXiv:2104.11227.)
+    `by` "max" takes the largest number of each channel, "conv" a learned filter for each channel of k and of v, zeros
+    beyond the border. Tokens outside the grid stay as they are. (Wang et al. 2021, arXiv:2102.12122; Fan et al. 2021,
+    arXiv:2104.11227.)
     """
 
     stride: Sizes
+    by: Pooling = "mean"
     why: ClassVar[str] = "it mixes the keys before any query sees them"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stride", sizes(self.stride, "pooled", "stride"))
+        if self.by not in get_args(Pooling):
+            raise PatternError(f'`by` of `pooled` is "mean", "max" or "conv", here is {self.by!r}', setting="by")
 
     def kept(self, keys: Axis) -> Dim:
         """How many keys are left."""
@@ -245,11 +253,23 @@ class Pooled(Mechanism):
             return PatternError(error.title, setting="stride", help=error.help)
         return None
 
+    def weights(self, use: Use) -> tuple[Needed, ...]:
+        if self.by != "conv":
+            return ()
+        stride = self._over(use.keys)
+        return Needed("K", (use.channels, 1, *stride)), Needed("V", (use.values, 1, *stride))
+
     def products(self, use: Use) -> Dim:
-        return use.queries.size * self.kept(use.keys) * use.width
+        found = use.queries.size * self.kept(use.keys) * use.width
+        if self.by == "conv":
+            grid = use.keys.grid or (use.keys.size,)
+            cells = prod((ceil_div(n, s) * s for n, s in zip(grid, self._over(use.keys), strict=True)), start=1)
+            found = found + cells * use.width
+        return found
 
     def __str__(self) -> str:
-        return f"pooled({shown(self.stride)})"
+        by = f', by="{self.by}"' if self.by != "mean" else ""
+        return f"pooled({shown(self.stride)}{by})"
 
 
 @dataclass(frozen=True, slots=True)

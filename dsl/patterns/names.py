@@ -280,8 +280,8 @@ _MADE: Final = (
     Constructor("linformer", (_p("rank", "int"), _p("share", "bool", False)), Linformer),
     Constructor("performer", (_p("features", "int", 256), _p("seed", "int", 0), _p("redraw", "int", 0)), Performer),
     Constructor("nystrom", (_p("landmarks", "int"), _p("iterations", "int", 6), _p("conv", "int", 0)), Nystrom),
-    Constructor("kernel", (_p("name", ("elu", "relu"), "elu"),), Kernel),
-    Constructor("pooled", (_p("stride", "size"),), Pooled),
+    Constructor("kernel", (_p("name", ("elu", "relu"), "elu"), _p("causal", "bool", False)), Kernel),
+    Constructor("pooled", (_p("stride", "size"), _p("by", ("mean", "max", "conv"), "mean")), Pooled),
     Constructor("latent", (_p("n", "int"),), Latent),
     Constructor("channels", (), Channels),
 )

@@ -11,6 +11,7 @@ import torch
 
 from ogive.compiler.pipeline import compile
 from ogive.dsl.build import build
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.load import load_text
 
 D = torch.float64
@@ -336,3 +337,31 @@ network N:
     scores = q @ q.transpose(-1, -2) * 0.5 + table[index].permute(2, 0, 1)
     wanted = scores.masked_fill(~seen, float("-inf")).softmax(-1) @ q
     close(ours(x), wanted.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize(("n", "size", "more"), [(9, 9, ""), (9, 4, ", clip=True"), (3, 5, ""), (30, 2, ", clip=True")])
+@pytest.mark.parametrize("over", ["dense", "causal"])
+def test_offsets_along_a_sequence(n: int, size: int, more: str, over: str) -> None:
+    """A table of 2 size - 1 offsets, as Shaw et al. have it: farther ones are cut to the farthest."""
+    ours = compiled(f"network N:\n    input x: B {n} 8\n    near = relative_bias(2, {size}, axes=1{more})\n"
+                    f"    x -> attend(2, over={over}, bias=near)\n")
+    ours.near.data = table = random(2 * size - 1, 2)
+    x = random(2, n, 8)
+    q = x.unflatten(2, (2, 4)).transpose(1, 2)
+    away = torch.arange(n)[:, None] - torch.arange(n)[None]
+    scores = q @ q.transpose(-1, -2) * 0.5 + table[away.clamp(1 - size, size - 1) + size - 1].permute(2, 0, 1)
+    if over == "causal":
+        scores = scores.masked_fill(away < 0, float("-inf"))
+    close(ours(x), (scores.softmax(-1) @ q).transpose(1, 2).flatten(2))
+    ours(x).square().sum().backward()
+    assert (ours.near.grad.abs().sum(1) > 0).sum() >= min(n, size)
+
+
+def test_offsets_along_a_free_sequence_are_held_to_their_table() -> None:
+    text = "network N:\n    input x: B N 8\n    near = relative_bias(2, 5, axes=1{})\n    x -> attend(2, bias=near)\n"
+    ours = compiled(text.format(""))
+    assert ours(random(1, 5, 8)).shape == (1, 5, 8)
+    with pytest.raises(ArchError) as caught:
+        ours(random(1, 6, 8))
+    assert caught.value.diagnostics[0].code == "A706" and "case.arch:4" in str(caught.value)
+    assert compiled(text.format(", clip=True"))(random(1, 60, 8)).shape == (1, 60, 8)

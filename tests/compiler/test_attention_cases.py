@@ -28,6 +28,7 @@ WORDS = (
     "alibi", "t5_bias", "relative_bias", "symmetric", 'layout="tf"', "decomposed_relative", "rope", "mask=", "cosine",
     "additive", "distance", "scale=", "head_mix", "causal", "window", "shift", "sliding", "dilated", "strided", "block",
     "random", "axial", "global_tokens", "per_head", "drawn",
+    "axes=1", "clip=True", "causal=True", 'by="max"', 'by="conv"',
 )
 
 

@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ogive.compiler.pipeline import compile
+from ogive.compiler.reference import Spec, attention
 from ogive.dsl.build import build
 from ogive.dsl.load import load_text
+from ogive.dsl.patterns.mechanisms import Kernel
+from ogive.dsl.patterns.space import Sequence, Space
 
 D = torch.float64
 
@@ -190,13 +193,18 @@ class _Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    "over", ["linformer(8)", "kernel", "performer(features=16)", "nystrom(8)", "pooled(256)", "latent(8)", "channels"]
+    "over", [
+        "linformer(8)", "kernel", "performer(features=16)", "nystrom(8)", "pooled(256)", 'pooled(256, by="max")',
+        'pooled(256, by="conv")', "latent(8)", "channels", 'kernel("elu", causal=True)',
+    ]
 )
 def test_nothing_grows_with_the_square_of_the_length(over: str) -> None:
-    module, x = net(over, port="B 4096 8"), random(1, 4096, 8)
-    with _Largest() as largest, torch.no_grad():
-        module(x)
-    assert largest.most < 4096 * 64 < math.prod((4096, 4096))
+    """Nor does it in training."""
+    module, x = net(over, port="B 4096 8"), random(1, 4096, 8).requires_grad_()
+    with _Largest() as largest:
+        module(x).sum().backward()
+    room = 2 * 128 if "causal" in over else 64  # a chunk of 128 for each head
+    assert largest.most <= 4096 * room < math.prod((4096, 4096))
 
 
 def test_scales_of_mechanisms() -> None:
@@ -211,3 +219,93 @@ network N:
         state = {k: v for k, v in by_number.state_dict().items()}
         by_tensor.load_state_dict({**state, "factor": torch.full((2, 1, 1), 0.3, dtype=D)})
         close(by_tensor(X), by_number(X))
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 300), (128, 128), (129, 129), (5, 200), (200, 5), (1, 130), (256, 400)])
+@pytest.mark.parametrize("name", ["elu", "relu"])
+def test_causal_linear_attention_chunk_by_chunk(n: int, m: int, name: str) -> None:
+    """Answers and gradients of the reference, for fewer and for more places than a chunk has, and for two sequences."""
+    over = Kernel(name, causal=True)  # type: ignore[arg-type]
+    module = compiled(f"network N:\n    input q: B {n} 8, k: B {m} 8, v: B {m} 12\n    attend(2, over={over})\n"
+                      .replace("    attend", "    q, k, v -> attend"))
+    given = [random(2, size, width, seed=i) for i, (size, width) in enumerate(((n, 8), (m, 8), (m, 12)))]
+    found = []
+    for run in (module, lambda q, k, v: attention(Spec(2, Space(Sequence((n,)), Sequence((m,))), over), q, k, v)):
+        leaves = [x.clone().requires_grad_() for x in given]
+        y = run(*leaves)
+        y.square().sum().backward()
+        found.append([y, *(x.grad for x in leaves)])
+    for ours, theirs in zip(*found, strict=True):
+        close(ours, theirs)
+    if n > m:
+        assert found[0][0][:, : n - m].abs().max() == 0
+
+
+def test_causal_linear_attention_does_not_look_ahead() -> None:
+    module, x = net('kernel("elu", causal=True)', port="B 300 8"), random(1, 300, 8)
+    before = module(x)
+    for place in (0, 127, 128, 299):
+        changed = x.clone()
+        changed[:, place] += 1
+        assert torch.equal(module(changed)[:, :place], before[:, :place])
+        assert not torch.equal(module(changed)[:, place:], before[:, place:])
+
+
+def test_causal_linear_attention_of_any_length_is_exported() -> None:
+    text = 'network N:\n    input x: B N 8\n    attend(2, over=kernel("elu", causal=True))\n'
+    module = compiled(text)
+    exported = torch.export.export(
+        module, (random(1, 200, 8),), dynamic_shapes={"x": {1: torch.export.Dim("N", min=2, max=4096)}}
+    ).module()
+    for n in (7, 128, 300):
+        x = random(1, n, 8)
+        close(exported(x), module(x))
+
+
+KEYED = [
+    "linformer(3)", "linformer(3, share=True)", "kernel", 'kernel("elu", causal=True)', "performer(features=16)",
+    "nystrom(4)", "nystrom(4, conv=3)", "pooled(2)", 'pooled(2, by="max")', 'pooled(2, by="conv")', "latent(3)",
+    "channels", "per_head([linformer(3), sliding(3)])", "per_head([pooled(2), dense])",
+]
+
+
+@pytest.mark.parametrize("over", KEYED)
+def test_hidden_keys_take_no_part(over: str) -> None:
+    """Whatever stands at a place that is hidden changes no answer; with nothing hidden the mask changes nothing."""
+    def of(settings: str) -> Any:
+        return compiled("network N:\n    input q: B 12 8, k: B 12 8, v: B 12 8, seen: B 12 of bool\n"
+                        f"    attn = q, k, v -> attend(2, over={over}{settings})\n")
+
+    masked, plain = of(", mask=seen"), of("")
+    plain.load_state_dict(masked.state_dict())
+    q, k, v = (random(2, 12, 8, seed=i) for i in range(3))
+    seen = torch.ones(2, 12, dtype=torch.bool)
+    close(masked(q, k, v, seen), plain(q, k, v, seen))
+    seen[0, 7:] = False
+    answers = []
+    for noise in (0.0, 3.0):
+        hidden = noise * random(2, 12, 8, seed=9) * ~seen[..., None]
+        queries = q + (hidden if over == "channels" else 0)
+        answers.append(masked(queries, k + hidden, v + hidden, seen))
+    close(answers[0], answers[1])
+    assert (answers[0] - plain(q, k, v, seen)).abs().max() > 1e-3
+    seen[0] = False
+    assert masked(q, k, v, seen)[0].abs().max() == 0 and bool(masked(q, k, v, seen).isfinite().all())
+
+
+@pytest.mark.parametrize("by", ["mean", "max", "conv"])
+def test_pooled_by(by: str) -> None:
+    module = compiled(f'network N:\n    input x: B (1 + h=5 w=4) 8\n    attn = attend(2, over=pooled(2, by="{by}"))\n')
+    shapes = {name: tuple(p.shape) for name, p in module.state_dict().items()}
+    assert shapes == ({"attn.K": (8, 1, 2, 2), "attn.V": (8, 1, 2, 2)} if by == "conv" else {})
+    x = random(2, 21, 8)
+    cells = x[:, 1:].transpose(1, 2).unflatten(2, (5, 4))
+
+    def made(name: str) -> torch.Tensor:
+        if by == "conv":
+            few = F.conv2d(F.pad(cells, (0, 0, 0, 1)), module.attn.get_parameter(name), stride=2, groups=8)
+        else:
+            few = (F.avg_pool2d if by == "mean" else F.max_pool2d)(cells, 2, 2, ceil_mode=True)
+        return split(torch.cat((x[:, :1], few.flatten(2).transpose(1, 2)), 1))
+
+    close(module(x), joined((split(x) @ made("K").transpose(-1, -2) * 0.5).softmax(-1) @ made("V")))

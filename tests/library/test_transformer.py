@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from parity import hold
+from parity import close, hold, stirred
 
 import ogive
 
@@ -31,6 +31,28 @@ class Reference(torch.nn.Module):
 def test_outputs_and_gradients(norm_first: bool) -> None:
     network = ogive.load("transformer", "Transformer.base", dim=32, heads=4, hidden=64, depth=3, norm_first=norm_first)
     hold(ogive.compile(network), Reference(norm_first), torch.randn(2, 7, 32), torch.randn(2, 5, 32))
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.filterwarnings("ignore:.*key_padding_mask and attn_mask")
+def test_padding_is_seen_by_nobody() -> None:
+    """torch's padding masks are True where nothing is, ours where something is; each may be left away."""
+    network = ogive.load("transformer", "Transformer.base", dim=32, heads=4, hidden=64, depth=2)
+    ours, theirs = ogive.compile(network).double().eval(), stirred(Reference(False).net.double().eval())
+    theirs.encoder.layers, theirs.decoder.layers = theirs.encoder.layers[:2], theirs.decoder.layers[:2]
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    source, target = torch.randn(3, 7, 32).double(), torch.randn(3, 5, 32).double()
+    words = [torch.arange(n)[None] < torch.tensor(ends)[:, None] for n, ends in ((7, (7, 4, 1)), (5, (2, 5, 3)))]
+    ahead = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    for first, second in ((words[0], words[1]), (words[0], None), (None, words[1])):
+        hidden = [None if x is None else ~x for x in (first, second)]
+        wanted = theirs(source, target, tgt_mask=ahead, src_key_padding_mask=hidden[0],
+                        tgt_key_padding_mask=hidden[1], memory_key_padding_mask=hidden[0])
+        found = ours(source, target, source_mask=first, target_mask=second)
+        close(found, wanted, 1e-9)
+        close(ours(source + 9 * (~first[..., None] if first is not None else 0), target, source_mask=first,
+                   target_mask=second), wanted, 1e-9)
+    assert not torch.allclose(found, ours(source, target))
 
 
 @pytest.mark.parametrize("preset", TABLE)
