@@ -38,11 +38,14 @@ def hold(ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: int | torch.Te
     for loss in losses:
         loss.backward()
     for x, y in zip(left, right, strict=True):
-        if x.requires_grad:
+        assert (x.grad is None) == (y.grad is None)
+        if y.grad is not None:
             close(x.grad, y.grad, 1e-5)
-    gradients = {key: p.grad for key, p in theirs.named_parameters()}
+    gradients = {key: p.grad for key, p in theirs.named_parameters() if p.requires_grad}
     scale = max(g.abs().max() for g in gradients.values())
-    for key, p in ours.named_parameters():
+    trained = {key: p for key, p in ours.named_parameters() if p.requires_grad}
+    assert set(trained) == set(gradients)
+    for key, p in trained.items():
         error = (p.grad - gradients[key]).abs().max() / max(gradients[key].abs().max(), 1e-3 * scale)
         assert error <= 1e-5, f"the gradient of {key} differs by {error:.2e}"
 
@@ -57,12 +60,13 @@ def several(answer: torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Te
 
 
 class Calling(torch.nn.Module):
-    """A reference that is called in its own way: its keys, and `call(module, *inputs)` as its answer."""
+    """A network that is called in its own way: its keys, and `call(module, *inputs)` as its answer."""
 
     def __init__(self, module: torch.nn.Module, call: Callable[..., object]) -> None:
         super().__init__()
         self.module, self.call = module, call
         self.state_dict, self.named_parameters = module.state_dict, module.named_parameters  # type: ignore
+        self.load_state_dict = module.load_state_dict  # type: ignore
 
     def forward(self, *inputs: torch.Tensor) -> object:
         return self.call(self.module, *inputs)

@@ -30,7 +30,8 @@ MASK = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
 def reference(kind: str, **settings: object) -> torch.nn.Module:
     tf = peers.transformers()
     if kind == "RobertaModel":
-        config = tf.RobertaConfig(**{"type_vocab_size": 1, "layer_norm_eps": 1e-5, **settings}, attn_implementation="eager")
+        settings = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, **settings}
+        config = tf.RobertaConfig(**settings, attn_implementation="eager")
     else:
         config = tf.BertConfig(**settings, attn_implementation="eager")
     return getattr(tf, kind)(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, close, hold, hold_first_weights, hold_table
+from parity import close, hold, hold_first_weights, hold_table
 
 import ogive
 
