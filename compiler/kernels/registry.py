@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -68,13 +68,15 @@ class Kernel:
         names = [p.name for p in self.function.params if not p.is_constexpr]
         return tuple(Argument(x, _type(self.name, x, setting), x in POINTERS or x in ALIGNED) for x in names)
 
-    def source(self, setting: Setting) -> ASTSource:
-        """What `triton.compile` takes."""
+    def source(self, setting: Setting, loose: Container[str] = ()) -> ASTSource:
+        """What `triton.compile` takes; `loose` are arguments that are no multiples of 16 although they may be."""
         arguments = self.arguments(setting)
         constants = self.constants(setting)
         places = {p.name: (i,) for i, p in enumerate(self.function.params)}
         signature = {p.name: "constexpr" for p in self.function.params} | {x.name: x.type for x in arguments}
-        attributes = {places[x.name]: [["tt.divisibility", 16]] for x in arguments if x.aligned}
+        attributes = {
+            places[x.name]: [["tt.divisibility", 16]] for x in arguments if x.aligned and x.name not in loose
+        }
         return ASTSource(self.function, signature, {places[x]: value for x, value in constants.items()}, attributes)
 
 

@@ -19,13 +19,13 @@ __all__ = ["attention_backward_scores"]
 @triton.jit(do_not_specialize=[
     "threshold", "heads", "groups", "heads_at", "drop_at", "t_b", "mask_b", "mask_h", "mask_q", "mask_k", "bias_b",
     "bias_h", "bias_q", "entries", "nq", "nk", "queries", "keys", "q0", "q1", "q2", "k0", "k1", "k2", "lower", "upper",
-    "lists", "items", "bits", "each", "b0", "b1", "gap", "first", "rows", "outer", "inner", "shares", "by_entry",
+    "lists", "items", "bits", "each", "b0", "b1", "gap", "first", "rows", "outer", "inner", "shares",
 ])
 def attention_backward_scores(
     q, k, v, grad, total, delta, ds, mask, bias, tables, seed, scale, threshold, keep_scale, heads, groups, heads_at,
     drop_at, q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, g_b, g_h, g_n, t_b, mask_b, mask_h, mask_q, mask_k, bias_b,
     bias_h, bias_q, entries, nq, nk, queries, keys, q0, q1, q2, k0, k1, k2, lower, upper, lists, items, bits, each, b0,
-    b1, gap, first, rows, outer, inner, shares, by_entry,
+    b1, gap, first, rows, outer, inner, shares,
     D: tl.constexpr, D1: tl.constexpr, D2: tl.constexpr, E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, Q_MAP: tl.constexpr, K_MAP: tl.constexpr, KEEP: tl.constexpr,
     BIAS: tl.constexpr, AXES: tl.constexpr, PREFIX: tl.constexpr, MASK: tl.constexpr, MASK_ROWS: tl.constexpr,
@@ -33,8 +33,8 @@ def attention_backward_scores(
 ):
     """Rows first to first + rows of dS, `shares outer heads rows nk` in float32.
 
-    Samples and entries are numbered batch * entries + entry; each of `outer` sums holds `inner` of them: those that
-    follow `outer` apart, or with `by_entry` those that follow each other. Share s sums every `shares`-th of these.
+    Samples and entries are numbered batch entries + entry; a sum holds `inner` of them, `outer` apart: all (outer 1),
+    those of an entry (outer = entries), or one alone. Share s of a sum holds every `shares`-th of these.
     """
     k_tiles = tl.cdiv(nk, BLOCK_N)
     q_tiles = tl.cdiv(rows, BLOCK_M)
@@ -57,7 +57,7 @@ def attention_backward_scores(
     columns = k_tile * BLOCK_N + tl.arange(0, BLOCK_N)
     made = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for i in range(share, inner, shares):
-        number = tl.where(by_entry != 0, sum_of * inner + i, i * outer + sum_of)
+        number = i * outer + sum_of
         batch = (number // entries).to(tl.int64)
         entry = number % entries
         # what the tile is: -1 nothing, -2 full or a band, else its bits

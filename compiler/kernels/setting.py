@@ -86,7 +86,7 @@ class Setting:
             "Q_MAP": MAPS[self.q_map], "K_MAP": MAPS[self.k_map], "KEEP": KEEPS[self.keep],
             "BIAS": BIASES[self.bias], "AXES": self.axes, "PREFIX": self.prefix,
             "MASK": MASKS[self.mask], "MASK_ROWS": self.mask_rows, "DROPOUT": self.dropout,
-            "HEADS_LISTED": self.heads_listed, "MERGE": self.merge, "PRECISION": self.precision,
+            "HEADS_LISTED": self.heads_listed, "MERGE": self.merge, "SLOTS": self.slots, "PRECISION": self.precision,
         }
 
 

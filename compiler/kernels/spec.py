@@ -52,6 +52,7 @@ class Piece:
         heads: place in `tables` of its heads, and how many; None for all.
         lower, upper: of a band.
         merge: a piece before it answers some of its queries.
+        alike: the bias is looked up at the same places in every entry.
         keys_shared: a key stands in several entries; `key_rows` is where the keys of all entries are written out, -1
             where nobody asks.
     """
@@ -65,6 +66,7 @@ class Piece:
     upper: int = ANY
     lists: Lists | None = None
     merge: bool = False
+    alike: bool = True
     keys_shared: bool = False
     key_rows: int = -1
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import torch
 
+from ogive.compiler.kernels.biases import Looked
 from ogive.compiler.kernels.setting import Keep
-from ogive.compiler.kernels.spec import ANY, Lists, Piece, Places, Spec
+from ogive.compiler.kernels.spec import ANY, BiasSpec, Lists, Piece, Places, Spec
+from ogive.compiler.kernels.tables import Tables
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.count import distinct
 from ogive.dsl.patterns.normal import normal, of_head
@@ -26,7 +27,7 @@ from ogive.dsl.patterns.parts import plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.tiles import row_bits
 
-__all__ = ["Tables", "walk"]
+__all__ = ["Way", "walk"]
 
 LAUNCH: Final = 1 << 16
 """What a launch costs, in pairs of one sample."""
@@ -35,31 +36,8 @@ MOST_LAUNCHES: Final = 24
 LARGEST: Final = 1 << 30
 """Pairs of a whole sequence whose bits are looked at."""
 
+Way: TypeAlias = Literal["cheapest", "parts", "list"]
 Rows: TypeAlias = tuple[int, ...]
-
-
-class Tables:
-    """One int32 tensor in the making; equal tables stand there once."""
-
-    def __init__(self) -> None:
-        self.pieces: list[np.ndarray] = []
-        self.size = 0
-        self.known: dict[bytes, int] = {}
-
-    def add(self, numbers: Sequence[int] | np.ndarray) -> int:
-        """The place where these numbers stand."""
-        made = np.ascontiguousarray(np.asarray(numbers, dtype=np.int32).reshape(-1))
-        key = made.tobytes()
-        if key not in self.known:
-            self.known[key] = self.size
-            filled = np.zeros(-(-max(len(made), 1) // 4) * 4, np.int32)  # each starts at 16 bytes
-            filled[: len(made)] = made
-            self.pieces.append(filled)
-            self.size += len(filled)
-        return self.known[key]
-
-    def tensor(self) -> torch.Tensor:
-        return torch.from_numpy(np.concatenate(self.pieces)) if self.pieces else torch.zeros(4, dtype=torch.int32)
 
 
 @dataclass
@@ -70,11 +48,16 @@ class _Found:
     work: int
 
 
-def walk(over: Pattern, space: Space, heads: Sequence[int], tables: Tables, tile: int = 64) -> Spec:
+def walk(
+    over: Pattern, space: Space, heads: Sequence[int], tables: Tables, tile: int = 64, bias: Looked | None = None,
+    way: Way = "cheapest",
+) -> Spec:
     """How kernels walk through a set of pairs, for the heads that are named.
 
     Args:
         tile: queries and keys of a tile of the block lists, at most.
+        bias: how a bias is looked up; None for none.
+        way: "parts" as the plan of the set has them, "list" one block list, or the cheaper one.
 
     Raises:
         PatternError: the pattern means nothing on this space, or is arithmetic that would be asked of too many pairs.
@@ -89,17 +72,18 @@ def walk(over: Pattern, space: Space, heads: Sequence[int], tables: Tables, tile
     answered = np.zeros((len(heads), space.queries.size), dtype=bool)
     for those in groups.values():
         at = None if len(those) == len(heads) else (tables.add(those), len(those))
-        for part in _best(over, space, heads[those[0]], tile):
-            piece = replace(_piece(part, tables, tile), heads=at)
+        for part in _best(over, space, heads[those[0]], tile, way):
+            piece = replace(_piece(part, tables, tile), heads=at, alike=bias is None or bias.alike(part))
             positions = np.array([part.q.row(entry) for entry in range(part.batch)]).reshape(-1)
             mine = np.ix_(those, positions)
             pieces.append(replace(piece, merge=bool(answered[mine].any())))
             answered[mine] = True
-    return Spec(len(heads), space.queries.size, space.keys.size, tuple(pieces), complete=bool(answered.all()),
-                drop_at=tables.add(list(heads)))
+    about = BiasSpec() if bias is None else bias.spec(tables)
+    return Spec(len(heads), space.queries.size, space.keys.size, tuple(pieces), about, bool(answered.all()),
+                tables.add(list(heads)))
 
 
-def _best(over: Pattern, space: Space, head: int, tile: int) -> list[Part]:
+def _best(over: Pattern, space: Space, head: int, tile: int, way: Way) -> list[Part]:
     """The parts of one head's set, the cheapest way."""
     found: list[_Found] = []
     reason: PatternError | None = None
@@ -108,15 +92,15 @@ def _best(over: Pattern, space: Space, head: int, tile: int) -> list[Part]:
     except PatternError as error:
         reason = error
     else:
-        if len(planned) <= MOST_LAUNCHES and all(_once(part.q) for part in planned):
+        if (way == "parts" or len(planned) <= MOST_LAUNCHES) and all(_once(part.q) for part in planned):
             found.append(_Found(planned, sum(_work(part, tile) for part in planned)))
     enough = found and found[0].work <= 1.25 * sum(part.pairs for part in found[0].parts) + 2 * LAUNCH
-    if space.size <= LARGEST and not enough:
+    if space.size <= LARGEST and (not enough or way == "list") and not (way == "parts" and found):
         rows = row_bits(over, space, head)
         if not isinstance(rows, str):
             lines = (Index((Strides(0, (), ((n, 1),)),)) for n in (space.queries.size, space.keys.size))
             whole = Part((head,), *lines, (rows,))
-            found.append(_Found([whole], _work(whole, tile)))
+            found = [*(found if way == "cheapest" else ()), _Found([whole], _work(whole, tile))]
         elif reason is None:
             reason = PatternError(rows, setting="over")
     if not found:
@@ -164,7 +148,7 @@ def _piece(part: Part, tables: Tables, tile: int) -> Piece:
         keep = "band"
         lower = -ANY if part.keep.lower is None else part.keep.lower
         upper = ANY if part.keep.upper is None else part.keep.upper
-    return Piece(part.batch, q, k, keep, None, lower, upper, lists, False, shared, key_rows)
+    return Piece(part.batch, q, k, keep, None, lower, upper, lists, keys_shared=shared, key_rows=key_rows)
 
 
 def _places(index: Index, tables: Tables) -> Places:
