@@ -277,7 +277,7 @@ class Applier(Inputs):
             given = node.given.get(weight.name)
             if given is None:
                 self.work.add_parameter(key, weight, node.id, node.span, shared)
-            elif given.key is not None:
+            elif given.key is not None and given.key != key:  # else it stands there already, by a line of its own
                 self.work.add_parameter(key, weight, node.id, node.span, shared, tied=given.key)
 
 

@@ -79,7 +79,7 @@ def graphs(
     The first is that of evaluation without optional inputs. All have every parameter.
 
     Raises:
-        ArchError: A107 a key is a weight and a prefix; A143 a size is known only with an optional input; A206 an
+        ArchError: A107 a key is a weight and a prefix, or lies among the weights of another line; A143 a size is known only with an optional input; A206 an
             assumption that one kind of call breaks.
     """
     flags = tuple(x for x in (TRAINING, *optional) if x in work.flags)
@@ -93,6 +93,7 @@ def graphs(
         kept.append((one.case, returns, nodes))
     parameters = _parameters(work, {k: n for k, n in work.nodes.items() if k in needed})
     _check_prefixes(parameters)
+    _check_inside(parameters, work)
     made: list[tuple[Case, Graph]] = []
     for one, (case, returns, nodes) in zip(decided, kept, strict=True):
         absent = {x for x in optional if not case.get(x, False)}
@@ -234,3 +235,19 @@ def _check_prefixes(parameters: Mapping[str, Parameter]) -> None:
                            labels=[Label(parameters[prefix].span, f"`{prefix}`")], help="another name for one of them")
             seen.add(prefix)
             prefix = prefix.rpartition(".")[0]
+
+
+def _check_inside(parameters: Mapping[str, Parameter], work: Work) -> None:
+    """The weights of an op are its own: another line's lies among them only where the op is given it."""
+    owners = {parameter.node: work.nodes[parameter.node] for parameter in parameters.values()}
+    places = {node.key: node for node in owners.values() if any(weight.name for weight in node.own)}
+    for key, parameter in parameters.items():
+        prefix, _, name = key.rpartition(".")
+        node = places.get(prefix)
+        if node is None or node.id == parameter.node or name in {weight.name for weight in node.own}:
+            continue
+        given = node.given.get(name)
+        if given is None or given.key != key:
+            raise fail("A107", f"`{key}` lies among the weights of the `{node.op}` of another line", parameter.span,
+                       labels=[Label(node.span, f"`{prefix}`")],
+                       help=f"another key; or let the line have it: `{node.op}(..., {name}=...)`")
