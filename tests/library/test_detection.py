@@ -1,0 +1,153 @@
+"""Dense prediction and detection against torchvision and transformers: keys, numbers, gradients, cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import peers
+import pytest
+import torch
+from parity import Calling, close, hold, stirred
+
+import ogive
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+def detection(name: str, norm: Callable[..., torch.nn.Module], **settings: Any) -> torch.nn.Module:
+    """torchvision's detector of this name on a ResNet-50 without trained weights, with this norm in the backbone."""
+    models = peers.torchvision().models
+    resnet = models.resnet50(weights=None, norm_layer=norm)
+    utils, parts = models.detection.backbone_utils, models.detection
+    if name == "fcos":
+        extra = peers.torchvision().ops.feature_pyramid_network.LastLevelP6P7(256, 256)
+        backbone = utils._resnet_fpn_extractor(resnet, 5, returned_layers=[2, 3, 4], extra_blocks=extra)
+        return parts.FCOS(backbone, 91, **settings)
+    return getattr(parts, name)(utils._resnet_fpn_extractor(resnet, 5), 91, **settings)
+
+
+def regions(model: torch.nn.Module, image: torch.Tensor, *boxes: torch.Tensor) -> Tensors:
+    """The parts of torchvision's R-CNN in the order of ours: boxes come in, nothing is ranked or suppressed."""
+    flatten = peers.torchvision().models.detection.rpn.concat_box_prediction_layers
+    maps, sizes = model.backbone(image), [tuple(image.shape[2:])] * len(image)
+    objectness, deltas = (x.view(len(image), -1, x.shape[-1]) for x in flatten(*model.rpn.head(list(maps.values()))))
+    heads = model.roi_heads
+    scores, moved = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, list(boxes[0]), sizes)))
+    answers = (scores, moved, objectness, deltas)
+    if len(boxes) == 1:
+        return answers
+    return (*answers, heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(maps, list(boxes[1]), sizes))))
+
+
+def some_boxes(batch: int, count: int, side: int) -> torch.Tensor:
+    """Of all sizes, from a few pixels to the image: every level of the pyramid is asked."""
+    corner = torch.rand(batch, count, 2) * side / 2
+    size = torch.rand(batch, count, 2) ** 3 * (side / 2 - 4) + 4
+    return torch.cat([corner, corner + size], dim=-1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["FasterRCNN", "MaskRCNN"])
+def test_rcnn(name: str) -> None:
+    """On an image that is wide enough for every level of the pyramid."""
+    model = Calling(detection(name, peers.torchvision().ops.misc.FrozenBatchNorm2d), regions)
+    boxes = [some_boxes(1, 8, 512) for _ in range(2 if name == "MaskRCNN" else 1)]
+    hold(ogive.compile(ogive.load("rcnn", name)), model, torch.randn(1, 3, 512, 512), *boxes)
+
+
+@pytest.mark.parametrize(("preset", "name"), [("faster", "FasterRCNN"), ("mask", "MaskRCNN")])
+@pytest.mark.parametrize("norm", ["BatchNorm2d", "FrozenBatchNorm2d"])
+def test_rcnn_keys(preset: str, name: str, norm: str) -> None:
+    """Whether the backbone is trained or stands still."""
+    frozen = norm == "FrozenBatchNorm2d"
+    with torch.device("meta"):
+        ours = ogive.compile(ogive.load("rcnn", name if frozen else f"RCNN.{preset}"))
+        theirs = detection(name, peers.torchvision().ops.misc.FrozenBatchNorm2d if frozen else torch.nn.BatchNorm2d)
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
+    assert {k for k, _ in ours.named_parameters()} == {k for k, _ in theirs.named_parameters()}
+
+
+def levels(model: torch.nn.Module, image: torch.Tensor) -> Tensors:
+    """FCOS before its answers are decoded."""
+    answers = model.head(list(model.backbone(image).values()))
+    return answers["cls_logits"], answers["bbox_regression"], answers["bbox_ctrness"]
+
+
+def test_fcos() -> None:
+    model = Calling(detection("fcos", peers.torchvision().ops.misc.FrozenBatchNorm2d), levels)
+    hold(ogive.compile(ogive.load("fcos", "FCOS")), model, 96, batch=1)
+
+
+def test_fcos_starts_at_a_probability_of_one_in_a_hundred() -> None:
+    bias = ogive.compile(ogive.load("fcos", "FCOS")).get_parameter("head.classification_head.cls_logits.bias")
+    assert torch.allclose(bias.sigmoid(), torch.full((91,), 0.01))
+
+
+@pytest.mark.parametrize("preset", ["plain", pytest.param("aux", marks=pytest.mark.long)])
+def test_fcn(preset: str) -> None:
+    aux = preset == "aux"
+    theirs = peers.create("torchvision.fcn_resnet50", weights_backbone=None, aux_loss=aux)
+    hold(ogive.compile(ogive.load("fcn", f"FCN.{preset}")), theirs, 72, batch=1)
+
+
+def published(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of transformers' DETR under the names, and in the pieces, of the published code."""
+    named: dict[str, torch.Tensor] = {}
+    for key, tensor in theirs.items():
+        for pattern, name in NAMES.items():
+            key = re.sub(pattern, name, key)
+        if key.startswith("model.backbone."):
+            key = resnet(key)
+        named[key] = tensor
+    for key in [key for key in named if ".q_proj." in key]:
+        whole = torch.cat([named.pop(key.replace("q_proj", f"{part}_proj")) for part in "qkv"])
+        named[key.replace("q_proj.", "in_proj_")] = whole
+    return named
+
+
+NAMES = {
+    r"^model\.(encoder|decoder)\.": r"transformer.\1.",
+    r"^model\.query_position_embeddings": "query_embed",
+    r"^model\.input_projection": "input_proj",
+    r"decoder\.layernorm": "decoder.norm",
+    r"(self_attn|encoder_attn)\.o_proj": r"\1.out_proj",
+    r"self_attn_layer_norm": "norm1",
+    r"encoder_attn_layer_norm": "norm2",
+    r"(encoder\.layers\.\d)\.final_layer_norm": r"\1.norm2",
+    r"(decoder\.layers\.\d)\.final_layer_norm": r"\1.norm3",
+    r"encoder_attn\.": "multihead_attn.",
+    r"mlp\.fc": "linear",
+    r"^class_labels_classifier": "class_embed",
+    r"^bbox_predictor": "bbox_embed",
+}
+
+
+def resnet(key: str) -> str:
+    """A key of transformers' ResNet as torchvision's, below DETR's `backbone.0.body`."""
+    kind = 0 if ".convolution." in key else 1
+    *_, last = key.split(".")
+    if "embedder.embedder" in key:
+        return f"backbone.0.body.{('conv1', 'bn1')[kind]}.{last}"
+    stage, unit = (int(n) for n in re.findall(r"stages\.(\d)\.layers\.(\d+)", key)[0])
+    if "shortcut" in key:
+        part = f"downsample.{kind}"
+    else:
+        part = ("conv", "bn")[kind] + str(int(re.findall(r"layer\.(\d)", key)[0]) + 1)
+    return f"backbone.0.body.layer{stage + 1}.{unit}.{part}.{last}"
+
+
+def test_detr() -> None:
+    """Every weight finds its place, and classes and boxes are those of transformers, in float64."""
+    hf = peers.transformers()
+    resnet50 = hf.ResNetConfig(depths=[3, 4, 6, 3], out_features=["stage4"])
+    config = hf.DetrConfig(backbone_config=resnet50, num_labels=91)
+    theirs = stirred(hf.DetrForObjectDetection(config).double().eval())
+    ours = ogive.compile(ogive.load("detr", "DETR")).double().eval()
+    ours.load_state_dict(published(theirs.state_dict()), strict=True)
+    image = torch.randn(1, 3, 96, 160, dtype=torch.float64)
+    with torch.inference_mode():
+        mine, reference = ours(image), theirs(pixel_values=image)
+    close(mine["pred_logits"], reference.logits, 1e-6)
+    close(mine["pred_boxes"], reference.pred_boxes, 1e-6)
