@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
 
-from ogive.compiler.kernels.launch import Call, launch, setting_of
-from ogive.compiler.kernels.scores import attention_backward_scores
+from ogive.compiler.kernels import choice
+from ogive.compiler.kernels.launch import Call, launch
 from ogive.compiler.kernels.spec import Piece, Places
 
 __all__ = ["gradients"]
@@ -50,8 +49,7 @@ def gradients(
 def _chunks(call: Call, piece: Piece, known: Known, outer: int) -> Iterator[tuple[slice, Tensor]]:
     """dS of some queries of a piece, `outer heads rows nk`: of all samples and entries (outer 1), of each entry, or of
     each entry of each sample."""
-    setting = setting_of(call, piece, backward=True)
-    setting = replace(setting, merge=False)
+    setting = choice.backward_scores(call.spec, piece, call.use, call.target)
     batch = call.q.shape[0]
     heads = call.spec.heads if piece.heads is None else piece.heads[1]
     m, n = setting.block_m, setting.block_n
@@ -63,7 +61,7 @@ def _chunks(call: Call, piece: Piece, known: Known, outer: int) -> Iterator[tupl
         programs = across * -(-rows // m)
         shares = max(1, min(inner, PROGRAMS // programs))
         ds = torch.empty(shares, outer, heads, rows, piece.k.count, device=call.device)
-        launch(attention_backward_scores, setting, piece, call, programs * shares, **known, ds=ds, first=first,
+        launch("attention_backward_scores", setting, piece, call, programs * shares, **known, ds=ds, first=first,
                rows=rows, outer=outer, inner=inner, shares=shares)
         yield slice(first, first + rows), ds.sum(0) if shares > 1 else ds[0]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ogive.compiler.kernels.biases import Looked, unreadable
+from ogive.compiler.kernels.ready import DEVICE, TAKERS
 from ogive.compiler.kernels.tables import Tables
 from ogive.compiler.kernels.walk import walk
 from ogive.compiler.lower.attention_biases import Bias
@@ -51,11 +52,11 @@ def refused(
 
 def runs_on(device: torch.device) -> str | None:
     """Why kernels do not run on a device; None where they do."""
-    if device.type == "cpu" and _interpreted():
+    if DEVICE.get() is not None or (device.type == "cpu" and _interpreted()):
         return None
     if device.type != "cuda":
         return f"kernels run on a GPU, not on {device.type}"
-    return None if _has_triton() else "Triton is not installed"
+    return None if TAKERS or _has_triton() else "Triton is not installed"
 
 
 @dataclass

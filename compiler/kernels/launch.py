@@ -6,19 +6,20 @@ maps around it want it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+import importlib
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
 
-from ogive.compiler.kernels.backward import attention_backward_keys, attention_backward_queries, attention_delta
-from ogive.compiler.kernels.forward import attention_forward
-from ogive.compiler.kernels.setting import Given, Setting, halves, tiled
+from ogive.compiler.kernels import choice
+from ogive.compiler.kernels.ready import DEVICE, taken
+from ogive.compiler.kernels.setting import Device, Given, Setting, halves
 from ogive.compiler.kernels.spec import Piece, Spec
 
-__all__ = ["Call", "backward", "forward", "interpreted", "launch", "setting_of"]
+__all__ = ["Call", "backward", "forward", "launch"]
 
 DTYPES: Final[dict[torch.dtype, Literal["fp16", "bf16", "fp32"]]] = {
     torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32",
@@ -29,6 +30,8 @@ STRIDES: Final = {"q": "q", "k": "k", "v": "v", "o": "out", "g": "grad", "dq": "
 
 @dataclass(frozen=True)
 class _Device:
+    """As `setting.Device`."""
+
     capability: int
     shared: int
 
@@ -58,14 +61,28 @@ class Call:
         return self.q.device
 
     @property
+    def target(self) -> Device:
+        """What decides about tiles; that of an A100 where kernels are interpreted."""
+        return DEVICE.get() or _device(self.device.index if self.device.type == "cuda" else None)
+
+    @property
+    def use(self) -> choice.Use:
+        """What kernels are compiled for."""
+        mask = self.mask
+        given: Given = "none" if mask is None else "bool" if mask.dtype == torch.bool else "float"
+        return choice.Use(DTYPES[self.q.dtype], self.q.shape[3], self.v.shape[3], given,
+                          mask is not None and mask.shape[2] == 1, self.rate > 0, self.precision)
+
+    @property
     def groups(self) -> int:
         """How many heads of q share one of k and v."""
         return self.q.shape[1] // self.k.shape[1]
 
 
-def interpreted() -> bool:
-    """Whether Triton runs kernels in Python, on any device (TRITON_INTERPRET=1)."""
-    return type(attention_forward).__name__ == "InterpretedFunction"
+@cache
+def _function(kernel: str) -> Any:
+    """The Triton function of that name; whoever has compiled kernels needs no Triton."""
+    return importlib.import_module("ogive.compiler.kernels.registry").KERNELS[kernel].function
 
 
 @lru_cache(8)
@@ -87,36 +104,37 @@ def forward(call: Call) -> tuple[Tensor, Tensor]:
     if not spec.complete:
         total.fill_(float("-inf"))
     for piece in spec.pieces:
-        setting = setting_of(call, piece)
-        launch(attention_forward, setting, piece, call, _by_queries(call, piece, setting), out=out, total=total)
+        setting = choice.forward(spec, piece, call.use, call.target)
+        launch("attention_forward", setting, piece, call, _by_queries(call, piece, setting), out=out, total=total)
     return out.to(q.dtype), total
 
 
 def backward(call: Call, grad: Tensor, out: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of q, k and v, and delta = rowsum(dO O), which `scores` wants too."""
     spec, wide = call.spec, torch.float32
-    delta = _delta(call, grad, out, total)
-    dq = _zeros(call.q, call.q.shape[1], wide)
-    dk, dv = (_zeros(x, call.q.shape[1], wide) for x in (call.k, call.v))
+    known = {"grad": grad, "total": total, "delta": _delta(call, grad, out, total)}
+    heads, alone = call.q.shape[1], choice.alone(spec)
+    dq = _zeros(call.q, heads, call.q.dtype if spec.once else wide)
+    dk, dv = (_zeros(x, heads, x.dtype if alone else wide) for x in (call.k, call.v))
     for piece in spec.pieces:
-        setting = replace(setting_of(call, piece, backward=True), merge=True)
-        known = {"grad": grad, "total": total, "delta": delta}
-        programs = _by_queries(call, piece, setting)
-        launch(attention_backward_queries, setting, piece, call, programs, **known, dq=dq)
+        setting = choice.backward_queries(spec, piece, call.use, call.target)
+        launch("attention_backward_queries", setting, piece, call, _by_queries(call, piece, setting), **known, dq=dq)
+        setting = choice.backward_keys(spec, piece, call.use, call.target)
         programs = _heads(call, piece) * piece.entries * -(-piece.k.count // setting.block_n)
         if not piece.keys_shared:
-            launch(attention_backward_keys, setting, piece, call, programs, True, **known, dk=dk, dv=dv)
+            launch("attention_backward_keys", setting, piece, call, programs, True, **known, dk=dk, dv=dv)
             continue
         rows = piece.entries * piece.k.count
         at = call.tables[piece.key_rows : piece.key_rows + rows].long()
         slots = [torch.zeros(x.shape[0], rows, x.shape[1], x.shape[3], dtype=wide, device=x.device).transpose(1, 2)
                  for x in (dk, dv)]
-        launch(attention_backward_keys, replace(setting, slots=True, merge=False), piece, call, programs, True,
-                **known, dk=slots[0], dv=slots[1])
+        launch("attention_backward_keys", setting, piece, call, programs, True, **known, dk=slots[0], dv=slots[1])
         for into, x in zip((dk, dv), slots, strict=True):
             into.transpose(1, 2).index_add_(1, at, x.transpose(1, 2))
-    made = [x if call.groups == 1 else x.unflatten(1, (-1, call.groups)).sum(2) for x in (dk, dv)]
-    return dq.to(call.q.dtype), made[0].to(call.k.dtype), made[1].to(call.v.dtype), delta
+    if call.groups > 1:
+        dk, dv = (x.transpose(1, 2).unflatten(2, (-1, call.groups)).sum(3, dtype=wide).transpose(1, 2)
+                  for x in (dk, dv))
+    return dq.to(call.q.dtype), dk.to(call.k.dtype), dv.to(call.v.dtype), known["delta"]
 
 
 def _heads(call: Call, piece: Piece) -> int:
@@ -139,29 +157,14 @@ def _delta(call: Call, grad: Tensor, out: Tensor, total: Tensor) -> Tensor:
     first, second = halves(width)
     heads, n = out.shape[1:3]
     grid = (out.shape[0] * heads * -(-n // 64),)
-    attention_delta[grid](
+    _function("attention_delta")[grid](
         out, grad, delta, n, heads, *out.stride()[:3], *grad.stride()[:3], E=width, E1=first, E2=second, BLOCK_M=64
     )
     return delta
 
 
-def setting_of(call: Call, piece: Piece, backward: bool = False) -> Setting:
-    mask, bias = call.mask, call.spec.bias
-    given: Given = "none" if mask is None else "bool" if mask.dtype == torch.bool else "float"
-    made = Setting(
-        DTYPES[call.q.dtype], call.q.shape[3], call.v.shape[3], q_map=piece.q.map, k_map=piece.k.map, keep=piece.keep,
-        bias=bias.kind, axes=bias.axes, prefix=bias.prefix, mask=given,
-        mask_rows=mask is not None and mask.shape[2] == 1, dropout=call.rate > 0, heads_listed=piece.heads is not None,
-        merge=piece.merge, wide=not call.spec.once, precision=call.precision,
-    )
-    if piece.lists is not None:
-        made = replace(made, block_m=piece.lists.block_m, block_n=piece.lists.block_n)
-    device = _device(call.device.index if call.device.type == "cuda" else None)
-    return tiled(made, device, piece.q.count, piece.k.count, backward)
-
-
 def launch(
-    kernel: Any, setting: Setting, piece: Piece, call: Call, programs: int, by_keys: bool = False, **more: Any
+    kernel: str, setting: Setting, piece: Piece, call: Call, programs: int, by_keys: bool = False, **more: Any
 ) -> None:
     """One kernel on one piece. `more` are the tensors that it has of its own, and numbers."""
     tensors = {"q": call.q, "k": call.k, "v": call.v} | {x: y for x, y in more.items() if isinstance(y, Tensor)}
@@ -169,8 +172,11 @@ def launch(
     for name, of in STRIDES.items():
         if of in tensors:
             given |= dict(zip((f"{name}_b", f"{name}_h", f"{name}_n"), tensors[of].stride()[:3], strict=True))
-    kernel[(programs,)](**{name: given[name] for name in kernel.arg_names},
-                        num_warps=setting.warps, num_stages=setting.stages)
+    if taken(kernel, setting, call.q.shape[0], programs, given):
+        return
+    function = _function(kernel)
+    function[(programs,)](**{name: given[name] for name in function.arg_names},
+                          num_warps=setting.warps, num_stages=setting.stages)
 
 
 def _numbers(call: Call, piece: Piece, by_keys: bool) -> dict[str, Any]:

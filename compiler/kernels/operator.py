@@ -14,7 +14,7 @@ from torch import Tensor
 from ogive.compiler.kernels import added, launch
 from ogive.compiler.kernels.spec import parse
 
-__all__ = ["attention", "attention_backward"]
+__all__ = ["attention", "attention_backward", "call_of"]
 
 Precision = Literal["ieee", "tf32", "tf32x3"]
 
@@ -38,7 +38,7 @@ def attention(
         rate: of dropout; 0 for none.
         precision: of products of float32: "ieee", "tf32" or "tf32x3".
     """
-    return launch.forward(_call(q, k, v, mask, bias, tables, seed, spec, scale, rate, precision))
+    return launch.forward(call_of(q, k, v, mask, bias, tables, seed, spec, scale, rate, precision))
 
 
 @attention.register_fake
@@ -58,7 +58,7 @@ def attention_backward(
     of_bias: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of q, k, v, the mask and the bias; those that are not asked for, or do not exist, are empty."""
-    call = _call(q, k, v, mask, bias, tables, seed, spec, scale, rate, precision)
+    call = call_of(q, k, v, mask, bias, tables, seed, spec, scale, rate, precision)
     grad = _rows(grad)
     dq, dk, dv, delta = launch.backward(call, grad, out, lse)
     none = q.new_empty(0)
@@ -98,10 +98,11 @@ def _back(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
 attention.register_autograd(_back, setup_context=_keep)
 
 
-def _call(
+def call_of(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None, tables: Tensor, seed: Tensor | None,
     spec: str, scale: float, rate: float, precision: str,
 ) -> launch.Call:
+    """What the operator is called with, as kernels are launched for it."""
     q, k, v = (_rows(x) for x in (q, k, v))
     if bias is not None:
         bias = bias.contiguous()

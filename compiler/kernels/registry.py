@@ -4,22 +4,24 @@
         triton.compile(kernel.source(setting), target=GPUTarget("cuda", 90, 32),
                        options={"num_warps": setting.warps, "num_stages": setting.stages})
 
-`settings_of(spec, ...)` says which settings a walk needs; `setting.tiled` gives them tiles and warps on a device.
+`settings_of(spec, use, device)` says which kernels a walk launches, and with which settings on a device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
 from triton.compiler import ASTSource
 from triton.runtime import JITFunction
 
+from ogive.compiler.kernels import choice
 from ogive.compiler.kernels.backward import attention_backward_keys, attention_backward_queries, attention_delta
+from ogive.compiler.kernels.choice import Use
 from ogive.compiler.kernels.forward import attention_forward
 from ogive.compiler.kernels.scores import attention_backward_scores
-from ogive.compiler.kernels.setting import Device, Given, Setting, tiled
+from ogive.compiler.kernels.setting import Device, Setting
 from ogive.compiler.kernels.spec import Spec
 
 __all__ = ["KERNELS", "Argument", "Kernel", "settings_of"]
@@ -30,8 +32,8 @@ ALIGNED: Final = frozenset({f"{x}_{y}" for x in ("q", "k", "v", "o", "g", "dq", 
 
 POINTERS: Final[dict[str, str]] = {
     "q": "data", "k": "data", "v": "data", "grad": "data", "total": "fp32", "delta": "fp32", "ds": "fp32",
-    "tables": "i32", "seed": "i64", "bias": "bias", "mask": "mask", "out": "out", "dq": "fp32", "dk": "fp32",
-    "dv": "fp32",
+    "tables": "i32", "seed": "i64", "bias": "bias", "mask": "mask", "out": "out", "dq": "out", "dk": "out",
+    "dv": "out",
 }
 
 
@@ -86,8 +88,8 @@ def _type(kernel: str, name: str, setting: Setting) -> str:
     if name not in POINTERS:
         return "i32"
     kind = POINTERS[name]
-    if kind == "out":
-        kind = "fp32" if setting.wide else "data"
+    if kind == "out":  # the backward kernels read the answers of the forward one as the caller keeps them
+        kind = "fp32" if setting.wide and kernel != "attention_delta" else "data"
     if kind == "bias":
         kind = "fp32" if setting.bias != "places" else "data"
     if kind == "mask":
@@ -109,24 +111,18 @@ KERNELS: Final[dict[str, Kernel]] = {
 """By name."""
 
 
-def settings_of(
-    spec: Spec, device: Device, dtype: Literal["fp16", "bf16", "fp32"], width: int, values: int | None = None,
-    mask: Given = "none", mask_rows: bool = False, dropout: bool = False,
-    precision: Literal["ieee", "tf32", "tf32x3"] = "ieee", backward: bool = False,
-) -> Iterator[tuple[Kernel, Setting]]:
-    """The kernels that a walk launches for a call, each with its setting; a piece is a launch of each."""
-    first = KERNELS["attention_forward"]
+def settings_of(spec: Spec, use: Use, device: Device, backward: bool = False) -> Iterator[tuple[Kernel, Setting]]:
+    """The kernels that a walk launches, each with its setting, in order; a piece is a launch of each.
+
+    With `backward` those of the gradients follow; that of scores only where a bias is learned.
+    """
     for piece in spec.pieces:
-        made = Setting(
-            dtype, width, width if values is None else values, q_map=piece.q.map, k_map=piece.k.map, keep=piece.keep,
-            bias=spec.bias.kind, axes=spec.bias.axes, prefix=spec.bias.prefix, mask=mask, mask_rows=mask_rows,
-            dropout=dropout, heads_listed=piece.heads is not None, merge=piece.merge, wide=not spec.once,
-            precision=precision,
-        )
-        if piece.lists is not None:
-            made = replace(made, block_m=piece.lists.block_m, block_n=piece.lists.block_n)
-        yield first, tiled(made, device, piece.q.count, piece.k.count)
-        if backward:
-            made = tiled(made, device, piece.q.count, piece.k.count, backward=True)
-            yield KERNELS["attention_backward_queries"], made
-            yield KERNELS["attention_backward_keys"], replace(made, slots=piece.keys_shared)
+        yield KERNELS["attention_forward"], choice.forward(spec, piece, use, device)
+    if not backward:
+        return
+    yield KERNELS["attention_delta"], choice.forward(spec, spec.pieces[0], use, device)
+    for piece in spec.pieces:
+        yield KERNELS["attention_backward_queries"], choice.backward_queries(spec, piece, use, device)
+        yield KERNELS["attention_backward_keys"], choice.backward_keys(spec, piece, use, device)
+        if spec.bias.kind != "none":
+            yield KERNELS["attention_backward_scores"], choice.backward_scores(spec, piece, use, device)
