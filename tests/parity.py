@@ -41,11 +41,13 @@ def hold(ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: int | torch.Te
         assert (x.grad is None) == (y.grad is None)
         if y.grad is not None:
             close(x.grad, y.grad, 1e-5)
-    gradients = {key: p.grad for key, p in theirs.named_parameters() if p.requires_grad}
-    scale = max(g.abs().max() for g in gradients.values())
     trained = {key: p for key, p in ours.named_parameters() if p.requires_grad}
-    assert set(trained) == set(gradients)
-    for key, p in trained.items():
+    assert set(trained) == {key for key, p in theirs.named_parameters() if p.requires_grad}
+    gradients = {key: p.grad for key, p in theirs.named_parameters() if p.grad is not None}
+    assert set(gradients) == {key for key, p in trained.items() if p.grad is not None}
+    scale = max(g.abs().max() for g in gradients.values())
+    for key in gradients:
+        p = trained[key]
         error = (p.grad - gradients[key]).abs().max() / max(gradients[key].abs().max(), 1e-3 * scale)
         assert error <= 1e-5, f"the gradient of {key} differs by {error:.2e}"
 
