@@ -72,7 +72,7 @@ def pattern_of(text: str, above: str = "") -> Pattern:
     return found
 
 
-@lru_cache(1024)
+@lru_cache(32)  # one is as large as the square of the positions
 def seen(p: Pattern, space: Space, head: int = 0) -> frozenset[tuple[int, int]]:
     """The (query, key) pairs of one head, by asking each."""
     queries, keys = range(space.queries.size), range(space.keys.size)
