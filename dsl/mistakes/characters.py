@@ -78,9 +78,18 @@ def _letter(p: Place) -> Found | None:
     char = p.source.text[p.at : p.at + 1]
     if p.kind != "CHARACTER" or char.isascii() or unicodedata.category(char)[0] not in "LMN":
         return None
-    word = next(m for m in re.finditer(r"[\w\u0300-\u036f]+", p.line) if m.end() > p.at - p.start)
-    words = {"char": char, "name": _character(char), "good": _ascii(word[0])}
-    return (p.start + word.start(), p.start + word.end()), words
+    start, end = p.at, p.at + 1
+    while start > p.start and _in_word(p.source.text[start - 1]):
+        start -= 1
+    while end < len(p.source.text) and _in_word(p.source.text[end]):
+        end += 1
+    words = {"char": char, "name": _character(char), "good": _ascii(p.source.text[start:end])}
+    return (start, end), words
+
+
+def _in_word(char: str) -> bool:
+    """Letters, numbers, and the marks that are put on letters, which `\\w` leaves out."""
+    return char == "_" or unicodedata.category(char)[0] in "LMN"
 
 
 def _character(char: str) -> str:

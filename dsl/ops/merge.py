@@ -374,6 +374,8 @@ class Split(Primitive):
         place = channel_place(x, self.op)
         width = self.inside(at, x.shape[place])
         if isinstance(self.n, int):
+            if self.n > limits.LIST:
+                raise Mismatch(f"`split` makes at most {limits.LIST:,} parts", setting="n", code="A509")
             if isinstance(width, int) and width % self.n:
                 raise Mismatch(
                     f"{width} channels do not divide into {self.n} parts", setting="n", input=0, code="A203",

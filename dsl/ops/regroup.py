@@ -119,7 +119,9 @@ class Unstack(Primitive):
                 code="A205", help="pin the size where the axis is made: `B (C ways=3)`",
             ) from None
         if count > limits.LIST:
-            raise Mismatch(f"`unstack` makes at most {limits.LIST:,} results; here are {count:,}", setting="axis")
+            raise Mismatch(
+                f"`unstack` makes at most {limits.LIST:,} results; here are {count:,}", setting="axis", code="A509"
+            )
         return (x.without(place),) * count
 
 

@@ -51,7 +51,7 @@ def _encodings() -> Iterator[tuple[str, str | bytes]]:
         yield f"encoding/unseen-{code:04x}", net(f"re{chr(code)}lu")
     for name, word in {
         "cyrillic": "r\u0435lu", "greek": "\u03c9", "fullwidth": "\uff52elu", "mathematical": "\U0001d42aelu",
-        "combining": "e\u0301", "ligature": "\ufb01x", "no-break-space": "relu\u00a0",
+        "combining": "e\u0301", "mark-alone": "\u05a9", "ligature": "\ufb01x", "no-break-space": "relu\u00a0",
         "ideographic-space": "\u3000relu",
         "emoji": "\U0001f600", "vertical-quote": "\u2018a\u2019",
     }.items():
