@@ -7,12 +7,18 @@ from typing import Any, Final, Protocol
 
 import torch
 
+from ogive.compiler.choices import Chosen, choices
+from ogive.compiler.cost import DEFAULTS
+from ogive.compiler.explain import On
 from ogive.compiler.initialise import initialise
+from ogive.compiler.lower.attention import unfused
 from ogive.compiler.lower.emit import Lowering, lower
 from ogive.compiler.lower.register import LOWERINGS
 from ogive.compiler.module import Network, allocate, assemble, by_call
+from ogive.compiler.passes.choose_kernels import choose_kernels, own_kernels
 from ogive.compiler.passes.fuse_attention import fuse_attention
-from ogive.compiler.targets import check_target
+from ogive.compiler.precision import precision_of
+from ogive.compiler.targets import check_target, gpu_named
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph
 from ogive.dsl.when import Case
@@ -22,8 +28,10 @@ __all__ = ["PASSES", "STEPS", "Checked", "Pass", "compile"]
 Pass = Callable[[Network], Network]
 """A rewrite: a valid module in, a valid module out; where it declines it says why in `meta["ogive"]["declined"]`."""
 
-PASSES: Final[tuple[Pass, ...]] = (fuse_attention,)
+PASSES: Final[tuple[Pass, ...]] = (fuse_attention, own_kernels)
 """What every module goes through, in training too; what makes inference fast stands in `compiler/freeze.py`."""
+
+_WORDS: Final = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 STEPS: Final = ("lower", "passes", "allocate", "initialise")
 
@@ -45,6 +53,10 @@ def compile(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
+    precision: str | Mapping[str, str] | None = None,
+    kernel: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    chosen: Mapping[str, Chosen] | None = None,
     until: str | None = None,
     debug: bool = False,
     lowerings: Mapping[str, Lowering] = LOWERINGS,
@@ -54,20 +66,28 @@ def compile(
     Args:
         device, dtype: of the weights; torch's current defaults when not given. On "meta" nothing is filled.
         generator: what the initial weights are drawn from; torch's own for the device when not given.
+        precision: for a GPU, what attention is computed in: "bf16", or by path, {"blocks.*.attn": "bf16"}. As the
+            weights are when not given.
+        kernel: for a GPU, the kernel of every attention; what `ogive explain` names when not given.
+        sizes: of the input, for that choice; B = 1 and H = W = 224 when not given. Where a size has no default, no
+            kernel is preferred.
+        chosen: the kernels and precisions by path, as a build has them, in place of a choice.
         until: stop after this step (one of `STEPS`) and return the module as it is then.
         debug: lint the fx graph after every step.
 
     Raises:
-        ArchError: A707 a key that torch reserves, A708 an unknown target, A709 an unknown step.
+        ArchError: A707 a key that torch reserves, A708 an unknown target, or one that is no GPU where `precision` or
+            `kernel` is given, A709 an unknown step, A740 to A743 a kernel or a precision that does not go.
     """
     graph = net if isinstance(net, Graph) else net.graph
     cases = () if isinstance(net, Graph) else net.cases
-    check_target(target)
+    if chosen is None:
+        chosen = _chosen(graph, target, dtype, precision, kernel, sizes)
     if until is not None and until not in STEPS:
         raise fail("A709", f"there is no step `{until}`", help=offer(until, STEPS, "steps"))
     steps: dict[str, Callable[[Any], Network]] = {
         "lower": lambda _: _lowered(graph, cases, lowerings),
-        "passes": lambda module: _passes(module, debug),
+        "passes": lambda module: choose_kernels(_passes(module, debug), graph, chosen),
         "allocate": lambda module: allocate(module, graph, device, dtype),
         "initialise": lambda module: initialise(module, graph, generator),
     }
@@ -94,6 +114,24 @@ def _lowered(graph: Graph, cases: tuple[tuple[Case, Graph], ...], lowerings: Map
 
 def _shelf(case: Case) -> str:
     return "_".join(["_ops", *(name for name, on in case.items() if on)])
+
+
+def _chosen(
+    graph: Graph, target: str, dtype: torch.dtype | None, precision: str | Mapping[str, str] | None,
+    kernel: str | None, sizes: Mapping[str, int] | None,
+) -> dict[str, Chosen]:
+    """The kernel and the precision of each attention; nothing where the target is no GPU."""
+    gpu = check_target(target).gpu
+    if gpu is None:
+        if precision is not None or kernel is not None:
+            gpu_named(target, f"`{'precision' if kernel is None else 'kernel'}=`")
+        return {}
+    if precision is None and kernel is None and not set(graph.free) <= {*DEFAULTS, *(sizes or {})}:
+        return {}
+    plain = _WORDS.get(dtype or torch.get_default_dtype(), "float32")
+    on = On(gpu, precision_of(precision, plain), kernel)
+    found = choices(graph, on, unfused, sizes)
+    return found if precision is not None else {name: Chosen(one.kernel, None) for name, one in found.items()}
 
 
 def _passes(module: Network, debug: bool) -> Network:

@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ogive.builds import load_module
     from ogive.checking import check
     from ogive.compiler.dynamic import dynamic_shapes
     from ogive.compiler.export.source import to_source
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArchError", "__version__", "check", "compile", "draw", "dynamic_shapes", "features", "freeze", "fuse", "load",
-    "load_weights", "loads", "save_weights", "to_source",
+    "load_module", "load_weights", "loads", "save_weights", "to_source",
 ]
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ _ROOMS: Final = {
     "freeze": "ogive.compiler.freeze",
     "fuse": "ogive.compiler.fuse",
     "load": "ogive.network",
+    "load_module": "ogive.builds",
     "load_weights": "ogive.compiler.export.weights",
     "loads": "ogive.network",
     "save_weights": "ogive.compiler.export.weights",

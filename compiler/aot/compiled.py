@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,11 +56,14 @@ class Compiled:
     scratch: tuple[int, int]
 
 
-def compile_kernel(kernel: Kernel, setting: Setting, capability: int) -> Compiled:
-    """A kernel for a compute capability (90 for 9.0); Triton keeps what it compiled once."""
+def compile_kernel(kernel: Kernel, setting: Setting, capability: int, loose: Container[str] = ()) -> Compiled:
+    """A kernel for a compute capability (90 for 9.0); Triton keeps what it compiled once.
+
+    `loose` are the arguments that are not multiples of 16, among those that usually are.
+    """
     with _without_lines():
         made = triton.compile(
-            kernel.source(setting), target=GPUTarget("cuda", capability, 32),
+            kernel.source(setting, loose), target=GPUTarget("cuda", capability, 32),
             options={"num_warps": setting.warps, "num_stages": setting.stages},
         )
     about: Any = made.metadata

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import torch
 
 from ogive.dsl.diagnostics import fail
 
@@ -42,6 +45,21 @@ class Driver:
 
     library: Any
     loaded: dict[tuple[int, bytes], tuple[c_void_p, c_void_p]] = field(default_factory=dict)
+
+    def capability(self, device: torch.device) -> int | None:
+        """The compute capability of a device, 90 for 9.0; None where it is no GPU."""
+        if device.type != "cuda":
+            return None
+        major, minor = torch.cuda.get_device_capability(device)
+        return major * 10 + minor
+
+    def at(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Makes the context of a device current."""
+        return torch.cuda.device(device)
+
+    def stream(self, device: torch.device) -> int:
+        """The handle of torch's current stream on a device."""
+        return torch.cuda.current_stream(device).cuda_stream
 
     def function(self, device: int, digest: bytes, cubin: bytes, symbol: str, shared: int) -> c_void_p:
         """The kernel of a cubin on a device, loaded once; `shared` is what its blocks will ask for.

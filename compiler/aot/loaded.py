@@ -46,41 +46,38 @@ class Loaded:
     def __call__(self, kernel: str, setting: Setting, batch: int, programs: int, given: Mapping[str, Any]) -> bool:
         key = setting_key(kernel, asdict(setting))
         device = next(x.device for x in given.values() if isinstance(x, torch.Tensor))
-        reason = self._elsewhere(device) or "it was not built for these settings"
-        for entry in self.entries.get(key, ()) if not self._elsewhere(device) else ():
+        reason = self.refuses(device)
+        for entry in () if reason else self.entries.get(key, ()):
             broken = next((guard for guard in entry.guards if not _holds(guard, given)), None)
             if broken is None:
                 self._launch(entry, batch, given, device)
                 return True
             reason = f"`{broken.of}` is not {'' if broken.rule == 'is' else 'a '}{_told(broken)}"
-        self.misses[key] = reason
+        self.misses[key] = reason or "it was not built for such tensors"
         return False
 
-    def takes(self, device: torch.device) -> bool:
-        """Whether it holds kernels for a device."""
-        return self._elsewhere(device) is None
-
-    def _elsewhere(self, device: torch.device) -> str | None:
-        if device.type != "cuda":
-            return f"the tensors are on {device.type}"
-        major, minor = torch.cuda.get_device_capability(device)
-        if major * 10 + minor != self.manifest.capability:
-            return f"the device is sm_{major}{minor}, and the build is for {self.manifest.arch}"
+    def refuses(self, device: torch.device) -> str | None:
+        """Why nothing of it runs on a device; None where it does."""
+        found = self.driver.capability(device)
+        if found is None:
+            return f"the tensors are on {device.type}, and the build is for {self.manifest.target}"
+        if found != self.manifest.capability:
+            return f"the device is sm_{found}, and the build is for {self.manifest.arch}"
         return None
 
     def _launch(self, entry: Entry, batch: int, given: Mapping[str, Any], device: torch.device) -> None:
-        index = torch.cuda.current_device() if device.index is None else device.index
-        count = programs(entry.grid, {"batch": batch, **{k: v for k, v in given.items() if isinstance(v, int)}})
+        sizes = {name: value for name, value in given.items() if isinstance(value, int)}
+        count = programs(entry.grid, {**sizes, "batch": batch})
         if count == 0:
             return
-        with torch.cuda.device(index):
+        with self.driver.at(device):
             kept = {p.name: torch.empty(p.scratch * count, dtype=torch.uint8, device=device)
                     for p in entry.parameters if p.scratch}
             function = self.driver.function(
-                index, bytes.fromhex(entry.sha256), self.cubins[entry.file], entry.symbol, entry.shared
+                device.index or 0, bytes.fromhex(entry.sha256), self.cubins[entry.file], entry.symbol, entry.shared
             )
             launch = Launch(count, entry.warps, entry.shared, block_of(entry, {**given, **kept}))
-            self.driver.launch(function, launch, torch.cuda.current_stream(index).cuda_stream)
+            self.driver.launch(function, launch, self.driver.stream(device))
 
 
 def block_of(entry: Entry, given: Mapping[str, Any]) -> bytes:

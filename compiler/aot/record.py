@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ogive.compiler.attention_case import name_of
 from ogive.compiler.kernels import launch, operator
 from ogive.compiler.kernels.ready import DEVICE, TAKERS
 from ogive.compiler.kernels.setting import Device, Setting
+from ogive.compiler.module import Network
+from ogive.dsl.graph import Graph
 
-__all__ = ["Launched", "recording"]
+__all__ = ["Launched", "launches"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,14 @@ class Launched:
 
 @dataclass
 class _Recorder:
-    """Takes every launch and launches none."""
+    """Takes every launch and launches none. `at` is the path of the attention that runs."""
 
-    found: list[Launched] = field(default_factory=list)
+    found: dict[str, list[Launched]] = field(default_factory=dict)
+    at: str = ""
 
     def __call__(self, kernel: str, setting: Setting, batch: int, programs: int, given: Mapping[str, Any]) -> bool:
         numbers = {name: value for name, value in given.items() if isinstance(value, int)}
-        self.found.append(Launched(kernel, setting, batch, programs, numbers))
+        self.found.setdefault(self.at, []).append(Launched(kernel, setting, batch, programs, numbers))
         return True
 
 
@@ -49,15 +53,29 @@ class _Calls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@contextmanager
-def recording(device: Device) -> Iterator[list[Launched]]:
-    """Inside, networks on the meta device call the kernels of a GPU; the list fills with what they would launch."""
+def launches(
+    module: Network, graph: Graph, inputs: Sequence[torch.Tensor], device: Device
+) -> dict[str, list[Launched]]:
+    """What each attention of a network on the meta device launches on a GPU, by its path, in the order they run."""
     recorder = _Recorder()
+    names = {node.id: name_of(graph, node) for node in graph}
+    hooks = []
+    for node in module.graph.nodes:
+        path = names.get(node.meta.get("ogive", {}).get("node"))
+        if node.op == "call_module" and path is not None:
+            hooks.append(module.get_submodule(node.target).register_forward_pre_hook(partial(_enter, recorder, path)))
     token = DEVICE.set(device)
     TAKERS.insert(0, recorder)
     try:
-        with _Calls():
-            yield recorder.found
+        with _Calls(), torch.no_grad():
+            module(*inputs)
     finally:
         TAKERS.remove(recorder)
         DEVICE.reset(token)
+        for hook in hooks:
+            hook.remove()
+    return recorder.found
+
+
+def _enter(recorder: _Recorder, path: str, module: torch.nn.Module, inputs: Any) -> None:
+    recorder.at = path

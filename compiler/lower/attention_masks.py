@@ -200,7 +200,8 @@ class SetAttention(nn.Module):
     """softmax(q k^T scale + bias) v over a set of pairs: torch's fused attention under a mask of all pairs.
 
     `seen` says which pairs, `bias` how the values of a bias are looked up; either may be missing. A mask is True where
-    a query may see a key, or added; `queries` and `keys` are (tokens before the grid, behind it, *grid).
+    a query may see a key, or added; `queries` and `keys` are (tokens before the grid, behind it, *grid). Where `walked`
+    is given it computes what it does not refuse (`kernels/attention.py`), products in its `precision`.
     """
 
     def __init__(self, scale: float | None = None, drop: float = 0.0, causal: bool = False) -> None:
@@ -210,6 +211,8 @@ class SetAttention(nn.Module):
         self.causal = causal
         self.seen: Any = None
         self.bias: Any = None
+        self.walked: Any = None
+        self.precision = "ieee"
 
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],

@@ -54,6 +54,9 @@ class PartsAttention(SetAttention):
         mask: Tensor | None = None, table: Tensor | None = None,
     ) -> Tensor:
         drop = self.drop if self.training else 0.0
+        if self.walked is not None and self.walked.refused(q, k, v, queries, keys) is None:
+            return self.walked.attend(  # type: ignore[no-any-return]
+                q, k, v, queries, keys, mask, table, self.scale, drop, self.precision)
         if not is_plain(q, k, v, mask, table):
             return super().forward(q, k, v, queries, keys, mask, table)
         if self.seen is None and mask is None and table is None and not drop and q.shape[-1] == v.shape[-1]:

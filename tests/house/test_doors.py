@@ -20,6 +20,7 @@ DOOR = [
     "freeze",
     "fuse",
     "load",
+    "load_module",
     "load_weights",
     "loads",
     "save_weights",

@@ -28,7 +28,7 @@ RESERVED = {
     },
     "subprocess": {"compiler/picture/render.py"},
     "triton": {
-        "compiler/kernels/backward.py", "compiler/kernels/forward.py",
+        "compiler/aot/compiled.py", "compiler/kernels/backward.py", "compiler/kernels/forward.py",
         "compiler/kernels/registry.py", "compiler/kernels/scores.py", "compiler/kernels/tiles.py",
     },
 }
