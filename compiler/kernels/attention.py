@@ -10,16 +10,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from ogive.compiler.kernels.biases import Looked, unreadable
-from ogive.compiler.kernels.ready import DEVICE, TAKERS
+from ogive.compiler.kernels.ready import DEVICE, TAKERS, NoKernel, has_triton
 from ogive.compiler.kernels.tables import Tables
-from ogive.compiler.kernels.walk import walk
+from ogive.compiler.kernels.walk import Way, walk
 from ogive.compiler.lower.attention_biases import Bias
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.space import Sequence, Space
@@ -56,17 +55,22 @@ def runs_on(device: torch.device) -> str | None:
         return None
     if device.type != "cuda":
         return f"kernels run on a GPU, not on {device.type}"
-    return None if TAKERS or _has_triton() else "Triton is not installed"
+    return None if TAKERS or has_triton() else "Triton is not installed"
 
 
 @dataclass
 class Walked:
-    """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device."""
+    """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device.
+
+    `way` is `walk.walk`'s.
+    """
 
     over: Pattern
     heads: tuple[int, ...]
     bias: Bias | None
+    way: Way = "cheapest"
     known: dict[Any, tuple[str, Tensor] | str] = field(default_factory=dict)
+    declined: str | None = None
 
     def refused(self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> str | None:
         """Why these tensors are not for the kernels; None where they are."""
@@ -75,10 +79,26 @@ class Walked:
             max(x.stride(2) for x in (q, k, v)))
         if reason is not None:
             return reason
+        if not has_triton() and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)):
+            return "gradients are asked for, which are in no build, and Triton is not installed"
         if len({x.dtype for x in (q, k, v)}) > 1:
             return "queries, keys and values are of different types"
         found = self.walk(queries, keys, q.shape[3], q.device)
         return found if isinstance(found, str) else None
+
+    def tried(
+        self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...], mask: Tensor | None,
+        values: Tensor | None, scale: float | None, rate: float, precision: str = "ieee",
+    ) -> Tensor | None:
+        """As `attend`; None where kernels do not take the tensors, and `declined` says why."""
+        self.declined = self.refused(q, k, v, queries, keys)
+        if self.declined is not None:
+            return None
+        try:
+            return self.attend(q, k, v, queries, keys, mask, values, scale, rate, precision)
+        except NoKernel as error:
+            self.declined = str(error)
+            return None
 
     def walk(
         self, queries: tuple[int, ...], keys: tuple[int, ...], width: int, device: torch.device
@@ -98,7 +118,7 @@ class Walked:
         tables = Tables()
         looked = None if self.bias is None else Looked(self.bias, queries, keys)
         try:
-            spec = walk(self.over, Space(a, b), self.heads, tables, tile, looked)
+            spec = walk(self.over, Space(a, b), self.heads, tables, tile, looked, self.way)
         except PatternError as error:
             return error.title
         with torch.inference_mode(False):
@@ -128,13 +148,8 @@ class Walked:
         return made
 
 
-@cache
-def _has_triton() -> bool:
-    return find_spec("triton") is not None
-
-
 def _interpreted() -> bool:
-    return os.environ.get("TRITON_INTERPRET") == "1" and _has_triton()
+    return os.environ.get("TRITON_INTERPRET") == "1" and has_triton()
 
 
 @cache

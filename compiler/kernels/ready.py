@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
 from ogive.compiler.kernels.setting import Device, Setting
 
-__all__ = ["DEVICE", "TAKERS", "Taker", "taken"]
+__all__ = ["DEVICE", "TAKERS", "NoKernel", "Taker", "has_triton", "taken"]
+
+
+class NoKernel(Exception):
+    """A launch that nobody takes: no build has the kernel, and Triton is not installed."""
 
 
 class Taker(Protocol):
@@ -29,6 +35,20 @@ DEVICE: Final[ContextVar[Device | None]] = ContextVar("DEVICE", default=None)
 """The GPU that kernels are chosen for, where it is not the one at hand."""
 
 
+@cache
+def has_triton() -> bool:
+    """Whether kernels can be compiled here."""
+    return find_spec("triton") is not None
+
+
 def taken(kernel: str, setting: Setting, batch: int, programs: int, given: Mapping[str, Any]) -> bool:
-    """Whether somebody has launched it."""
-    return any(taker(kernel, setting, batch, programs, given) for taker in TAKERS)
+    """Whether somebody has launched it; if not, Triton has to.
+
+    Raises:
+        NoKernel: it cannot, because it is not installed.
+    """
+    if any(taker(kernel, setting, batch, programs, given) for taker in TAKERS):
+        return True
+    if not has_triton():
+        raise NoKernel(f"no build has `{kernel}` for such tensors, and Triton is not installed")
+    return False

@@ -54,9 +54,10 @@ class PartsAttention(SetAttention):
         mask: Tensor | None = None, table: Tensor | None = None,
     ) -> Tensor:
         drop = self.drop if self.training else 0.0
-        if self.walked is not None and self.walked.refused(q, k, v, queries, keys) is None:
-            return self.walked.attend(  # type: ignore[no-any-return]
-                q, k, v, queries, keys, mask, table, self.scale, drop, self.precision)
+        if self.walked is not None:
+            found = self.walked.tried(q, k, v, queries, keys, mask, table, self.scale, drop, self.precision)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
         if not is_plain(q, k, v, mask, table):
             return super().forward(q, k, v, queries, keys, mask, table)
         if self.seen is None and mask is None and table is None and not drop and q.shape[-1] == v.shape[-1]:
@@ -69,14 +70,14 @@ class PartsAttention(SetAttention):
         given = (q, k, v, mask, table)
         if not torch.is_grad_enabled() or not any(x is not None and x.requires_grad for x in given):
             return _Run(*given, about).forward(False)[0].transpose(1, 2)
-        found = _Attend.apply(*given, about)
-        assert isinstance(found, Tensor)
-        return found
+        made = _Attend.apply(*given, about)
+        assert isinstance(made, Tensor)
+        return made
 
     def walk(self, q: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Walk | None:
         """The steps for these sizes, made once; None for arithmetic that would be asked of too many pairs."""
         each = q.shape[0] * q.shape[1] * q.shape[3] * q.element_size()
-        key = (queries, keys, each)
+        key = (queries, keys, each, q.element_size() < 4)
         if key not in self.walks:
             a, b = (Sequence(tuple(s[2:]), s[0], s[1]) for s in (queries, keys))
             if len(self.walks) >= MOST_WALKS:
@@ -87,7 +88,7 @@ class PartsAttention(SetAttention):
                 self.walks[key] = None
             else:
                 with torch.inference_mode(False):
-                    self.walks[key] = Walk(found, self.of, a.size, b.size, each)
+                    self.walks[key] = Walk(found, self.of, a.size, b.size, *key[2:])
         return self.walks[key]
 
 
@@ -145,8 +146,9 @@ class _Run:
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, table: Tensor | None, about: _About
     ) -> None:
         rows = (x.transpose(1, 2) for x in (q, k, v))
-        # looking up rows of a slice would copy the whole of it, each time
-        self.q, self.k, self.v = (x.contiguous() if about.walk.looks_up else _rows(x) for x in rows)
+        # of several samples, looking up rows of a slice would copy the whole of it, each time
+        copies = about.walk.looks_up and len(q) > 1
+        self.q, self.k, self.v = (x.contiguous() if copies else _rows(x) for x in rows)
         self.mask, self.table, self.about = mask, table, about
         self.scale = q.shape[-1] ** -0.5 if about.scale is None else about.scale
         self.wide = torch.float64 if q.dtype == torch.float64 else torch.float32

@@ -118,9 +118,10 @@ class PlainAttention(nn.Module):
     ) -> Tensor:
         if self.kernel == "flash":
             ends: tuple[Any, Any] = (0, 0, q.shape[2]), (0, 0, k.shape[2])
-            walked = self._walked(q.shape[1])
-            if walked.refused(q, k, v, *ends) is None:
-                return walked.attend(q, k, v, *ends, attn_mask, None, self.scale, dropout_p, self.precision)
+            found = self._walked(q.shape[1]).tried(
+                q, k, v, *ends, attn_mask, None, self.scale, dropout_p, self.precision)
+            if found is not None:
+                return found
         more: dict[str, Any] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": self.causal}
         backend = BACKENDS.get(self.kernel or "")
         if backend is None or not q.is_cuda:
