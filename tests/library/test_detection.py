@@ -63,7 +63,7 @@ def test_rcnn_keys(preset: str, name: str, norm: str) -> None:
     """Whether the backbone is trained or stands still."""
     frozen = norm == "FrozenBatchNorm2d"
     with torch.device("meta"):
-        ours = ogive.compile(ogive.load("rcnn", name if frozen else f"RCNN.{preset}"))
+        ours = ogive.compile(ogive.load("rcnn", name if frozen else f"PyramidRCNN.{preset}"))
         theirs = detection(name, peers.torchvision().ops.misc.FrozenBatchNorm2d if frozen else torch.nn.BatchNorm2d)
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
     assert {k for k, _ in ours.named_parameters()} == {k for k, _ in theirs.named_parameters()}
