@@ -53,7 +53,7 @@ def _matches(path: str, pattern: str) -> bool:
 def precision_of(given: str | Mapping[str, str] | Sequence[str] | None, default: str = DEFAULT) -> Precision:
     """Rules as they are given: a word, a mapping of path patterns to words, or words of a command line.
 
-    `bf16` is for everything, `blocks.*.attn=bf16` for what stands there.
+    `bf16` is for everything, and then the default; `blocks.*.attn=bf16` for what stands there.
 
     Raises:
         ArchError: A742, a precision that is not there.
@@ -68,4 +68,6 @@ def precision_of(given: str | Mapping[str, str] | Sequence[str] | None, default:
     for _, word in pairs:
         if word not in PRECISIONS:
             raise fail("A742", f"there is no precision `{word}`", help=offer(word, PRECISIONS, "precisions"))
-    return Precision(tuple(pairs), default)
+    for path, word in pairs:
+        default = word if path == "*" else default
+    return Precision(tuple((path, word) for path, word in pairs if path != "*"), default)

@@ -59,7 +59,7 @@ def read_cubin(data: bytes) -> Cubin:
     """
     try:
         return _read(data)
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, ValueError) as error:
         raise NotCubin(f"it is cut short or damaged ({error})") from None
 
 
