@@ -75,13 +75,16 @@ def transpose_conv(emit: Emit, node: Node, x: Value, *given: Value) -> Value:
     """By the number of axes, as `conv`."""
     op, t = settings(node, TransposeConv), emit.types(node)[0]
     rank = t.rank - 2
+    x = channels_second(emit, x, t)
     kernel, stride, pad, more, dilation = op.windows(rank)
     if supplied(node):
         bias = emit.weight("bias") if op.bias else None
         rest = (stride, pad, more, op.groups, dilation)
-        return emit.call(TRANSPOSES[rank], x, emit.weight("weight"), bias, *rest)
-    module = TRANSPOSED[rank](t.shape[1], op.out, kernel, stride, pad, more, op.groups, op.bias, dilation)
-    return emit.module(module, x)
+        y = emit.call(TRANSPOSES[rank], x, emit.weight("weight"), bias, *rest)
+    else:
+        module = TRANSPOSED[rank](t.channels, op.out, kernel, stride, pad, more, op.groups, op.bias, dilation)
+        y = emit.module(module, x)
+    return channels_second(emit, y, t, back=True)
 
 
 @lowers("patchify")

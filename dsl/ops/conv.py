@@ -57,6 +57,31 @@ def grouped(op: str, width: Dim, out: Dim, groups: int) -> None:
         )
 
 
+def slides_over(x: Tensor, op: str, out: int, size: Size) -> tuple[Dim, ...]:
+    """The sizes of the axes that a window moves along: those of an image, or the one of a sequence.
+
+    Raises:
+        Mismatch: neither comes in, or a window of several numbers meets a sequence.
+    """
+    line = is_sequence(x)
+    sizes = (x.shape[1],) if line else expect_image(x, op)
+    floats(x, op)
+    if line and len(size) > 1:
+        raise Mismatch(
+            f"`{op}` runs along a sequence with a size of one number; here are {size} and `{x}`",
+            setting="size", input=0, help=f"`{op}({out}, {size[0]})`; `patchify` makes tokens with a grid",
+        )
+    return sizes
+
+
+def answered(x: Tensor, made: tuple[Dim, ...], node: str, out: int) -> Tensor:
+    """What a window over `x` answers: axes of these sizes and `out` channels, in the layout of `x`."""
+    if not is_sequence(x):
+        return laid(x, made, node, out)
+    axis = x.axes[1] if x.axes[1].size == made[0] else Axis(Role.POSITION, made[0], (), node)
+    return Tensor((x.axes[0], axis, Axis(Role.CHANNEL, out)))
+
+
 class Conv(Primitive):
     """A convolution; grouped, dilated, strided. 1-D, 2-D or 3-D, as the input is.
 
@@ -87,17 +112,9 @@ class Conv(Primitive):
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
-        line = is_sequence(x)
-        sizes = (x.shape[1],) if line else expect_image(x, "conv")
-        floats(x, "conv")
-        width = x.shape[2 if line else 1]
+        sizes = slides_over(x, "conv", self.out, self.size)
+        width = x.channels or 0
         grouped("conv", width, self.out, self.groups)
-        if line and len(self.size) > 1:
-            raise Mismatch(
-                f"`conv` runs along a sequence with a size of one number; here are {self.size} and `{x}`",
-                setting="size", input=0,
-                help=f"`conv({self.out}, {self.size[0]})`; `patchify` makes tokens with a grid",
-            )
         kernel, stride, dilation = self.windows(len(sizes))
         if self.standardize is not None and width // self.groups * prod(kernel) == 1:
             raise Mismatch("a filter of one number has no variance to be standardized by", setting="standardize")
@@ -111,10 +128,7 @@ class Conv(Primitive):
                         help=f"a padding of at most {n - room}",
                     )
         made = slid("conv", sizes, kernel, stride, pad, dilation)
-        if line:
-            axis = x.axes[1] if x.axes[1].size == made[0] else Axis(Role.POSITION, made[0], (), at.node)
-            return (Tensor((x.axes[0], axis, Axis(Role.CHANNEL, self.out))),)
-        return (laid(x, made, at.node, self.out),)
+        return (answered(x, made, at.node, self.out),)
 
     def windows(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel, stride and dilation along each axis."""
@@ -135,7 +149,8 @@ class Conv(Primitive):
 class TransposeConv(Primitive):
     """A transpose convolution: every input position adds its filter to the output, overlaps are summed.
 
-    Shapes: `B C H W` -> `B out h w`, h = (H - 1)*stride - 2*pad + dilation*(k - 1) + output_pad + 1.
+    Shapes: `B C H W` -> `B out h w`, h = (H - 1)*stride - 2*pad + dilation*(k - 1) + output_pad + 1; a sequence as in
+    `conv`, `B N C` -> `B n out`.
     Weights: weight [C, out / groups, k..], bias [out].
     """
 
@@ -156,9 +171,8 @@ class TransposeConv(Primitive):
 
     def shape(self, at: Site, *inputs: Tensor) -> tuple[Tensor, ...]:
         x = inputs[0]
-        sizes = expect_image(x, "transpose_conv")
-        floats(x, "transpose_conv")
-        grouped("transpose_conv", x.shape[1], self.out, self.groups)
+        sizes = slides_over(x, "transpose_conv", self.out, self.size)
+        grouped("transpose_conv", x.channels or 0, self.out, self.groups)
         out: list[Dim] = []
         for n, k, s, p, more, d in zip(sizes, *self.windows(len(sizes)), strict=True):
             if more >= max(s, d):
@@ -170,7 +184,7 @@ class TransposeConv(Primitive):
             if isinstance(size, int) and size < 1:
                 raise Mismatch(f"nothing is left of an axis of {n} with a padding of {p}", setting="pad", input=0)
             out.append(size)
-        return (laid(x, tuple(out), at.node, self.out),)
+        return (answered(x, tuple(out), at.node, self.out),)
 
     def windows(self, rank: int) -> tuple[tuple[int, ...], ...]:
         """Kernel, stride, padding, output padding and dilation along each axis."""
@@ -179,7 +193,7 @@ class TransposeConv(Primitive):
 
     def weights(self, at: Site, *inputs: Tensor) -> tuple[Weight, ...]:
         kernel = each(self.size, inputs[0].rank - 2, "size")
-        width = at.number(inputs[0].shape[1], "the number of channels that `transpose_conv` sees")
+        width = at.number(inputs[0].channels or 0, "the number of channels that `transpose_conv` sees")
         weight = Weight("weight", (width, self.out // self.groups, *kernel), self.init, std=self.std)
         return (weight, Weight("bias", (self.out,), bias_init(self.init))) if self.bias else (weight,)
 
