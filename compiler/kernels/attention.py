@@ -6,14 +6,15 @@ Where these kernels are no way, `refused` says why: other kernels of torch do it
 from __future__ import annotations
 
 import importlib
+import math
 import os
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from ogive.compiler.kernels.biases import Looked, unreadable
 from ogive.compiler.kernels.ready import DEVICE, TAKERS, NoKernel, has_triton
@@ -62,28 +63,21 @@ def runs_on(device: torch.device) -> str | None:
 class Walked:
     """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device.
 
-    `way` is `walk.walk`'s.
+    `way` is `walk.walk`'s. `known` holds walks and reasons; `declined` is why the last call was not taken.
     """
 
     over: Pattern
     heads: tuple[int, ...]
     bias: Bias | None
     way: Way = "cheapest"
-    known: dict[Any, tuple[str, Tensor] | str] = field(default_factory=dict)
+    known: dict[str, tuple[str, Tensor] | str] = field(default_factory=dict)
     declined: str | None = None
 
     def refused(self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> str | None:
         """Why these tensors are not for the kernels; None where they are."""
-        reason = runs_on(q.device) or refused(
-            q.shape[3], v.shape[3], q.dtype, self.bias, max(q.shape[2], k.shape[2]),
-            max(x.stride(2) for x in (q, k, v)))
-        if reason is not None:
-            return reason
-        if not has_triton() and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)):
-            return "gradients are asked for, which are in no build, and Triton is not installed"
         if len({x.dtype for x in (q, k, v)}) > 1:
             return "queries, keys and values are of different types"
-        found = self.walk(queries, keys, q.shape[3], q.device)
+        found = self._walk(q, k, v, queries, keys)
         return found if isinstance(found, str) else None
 
     def tried(
@@ -91,8 +85,17 @@ class Walked:
         values: Tensor | None, scale: float | None, rate: float, precision: str = "ieee",
     ) -> Tensor | None:
         """As `attend`; None where kernels do not take the tensors, and `declined` says why."""
+        if torch.compiler.is_compiling():
+            if not all(has_static_value(n) for n in (*queries, *keys)):
+                return None  # a walk is for sizes that are known
+            if self.refused(q, k, v, queries, keys) is not None:
+                return None
+            return self.attend(q, k, v, queries, keys, mask, values, scale, rate, precision)
         self.declined = self.refused(q, k, v, queries, keys)
         if self.declined is not None:
+            return None
+        if not has_triton() and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)):
+            self.declined = "gradients are asked for, which are in no build, and Triton is not installed"
             return None
         try:
             return self.attend(q, k, v, queries, keys, mask, values, scale, rate, precision)
@@ -100,29 +103,50 @@ class Walked:
             self.declined = str(error)
             return None
 
-    def walk(
-        self, queries: tuple[int, ...], keys: tuple[int, ...], width: int, device: torch.device
+    def _walk(
+        self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]
     ) -> tuple[str, Tensor] | str:
-        """The spec and its tables; else why there are none."""
-        key = queries, keys, width > 128, device
+        row = max(x.stride(2) for x in (q, k, v))
+        return self.known[self.prepared(queries, keys, q.shape[3], v.shape[3], q.dtype, str(q.device), row)]
+
+    @torch.compiler.assume_constant_result
+    def prepared(
+        self, queries: tuple[int, ...], keys: tuple[int, ...], width: int, values: int, dtype: torch.dtype,
+        device: str, row: int,
+    ) -> str:
+        """The key in `known` of the spec and its tables, or of why there are none.
+
+        A tracer of torch calls it once and does not look inside.
+        """
+        key = f"{queries} {keys} {width} {values} {dtype} {device} {row} {DEVICE.get()} {len(TAKERS)}"
         if key not in self.known:
             if len(self.known) >= MOST_WALKS:
                 self.known.clear()
-            self.known[key] = self._made(queries, keys, 32 if width > 128 else 64, device)
-        return self.known[key]
+            on = torch.device(device)
+            reason = runs_on(on) or refused(width, values, dtype, self.bias, max(_size(queries), _size(keys)), row)
+            tile = 32 if width > 128 or dtype == torch.float32 else 64  # what fits in registers
+            self.known[key] = self._made(queries, keys, tile, on) if reason is None else reason
+            if reason is None:  # by name, for Triton may be missing and takes a while to load: it registers the operator
+                importlib.import_module("ogive.compiler.kernels.operator")
+        return key
 
     def _made(
         self, queries: tuple[int, ...], keys: tuple[int, ...], tile: int, device: torch.device
     ) -> tuple[str, Tensor] | str:
+        """In a thread of its own: what traces the caller does not see it, and tables are numbers, no part of a graph."""
         a, b = (Sequence(tuple(s[2:]), s[0], s[1]) for s in (queries, keys))
-        tables = Tables()
-        looked = None if self.bias is None else Looked(self.bias, queries, keys)
-        try:
+
+        def make() -> tuple[str, Tensor]:
+            tables = Tables()
+            looked = None if self.bias is None else Looked(self.bias, queries, keys)
             spec = walk(self.over, Space(a, b), self.heads, tables, tile, looked, self.way)
+            return spec.text(), tables.tensor().to(device)
+
+        try:
+            with ThreadPoolExecutor(1) as alone:
+                return alone.submit(make).result()
         except PatternError as error:
             return error.title
-        with torch.inference_mode(False):
-            return spec.text(), tables.tensor().to(device)
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...], mask: Tensor | None,
@@ -132,7 +156,7 @@ class Walked:
 
         Call it where `refused` says nothing. Dropout draws a seed from torch's generator of the device.
         """
-        found = self.walk(queries, keys, q.shape[3], q.device)
+        found = self._walk(q, k, v, queries, keys)
         assert not isinstance(found, str), found
         spec, tables = found
         added = None
@@ -142,18 +166,15 @@ class Walked:
             if added.dim() == 4 and added.shape[0] != q.shape[0]:
                 added = added.expand(q.shape[0], -1, -1, -1)
         seed = torch.randint(2**31, (3,), device=q.device) if rate else None
-        out, _ = _operator()(
+        out, _ = torch.ops.ogive.attention(
             q, k, v, mask, added, tables, seed, spec, q.shape[3] ** -0.5 if scale is None else scale, rate, precision)
         made: Tensor = out
         return made
 
 
+def _size(ends: tuple[int, ...]) -> int:
+    return ends[0] + ends[1] + math.prod(ends[2:])
+
+
 def _interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1" and has_triton()
-
-
-@cache
-def _operator() -> Callable[..., tuple[Tensor, Tensor]]:
-    """The operator, by name: Triton may be missing, and takes a while to load."""
-    found: Callable[..., tuple[Tensor, Tensor]] = importlib.import_module("ogive.compiler.kernels.operator").attention
-    return found

@@ -130,8 +130,9 @@ def attention_forward(
             KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
 
     sees = summed > 0.0
-    share = tl.where(sees, 1.0 / summed, 0.0)
-    sums = tl.where(sees, top * LN2 + tl.log(summed), float("-inf"))
+    shown = tl.where(sees, summed, 1.0)
+    share = tl.where(sees, 1.0 / shown, 0.0)
+    sums = tl.where(sees, top * LN2 + tl.log(shown), float("-inf"))
     there = rows < nq
     at = total + wide * t_b + head * queries + q_at
     if MERGE:
@@ -140,11 +141,11 @@ def attention_forward(
         most = tl.where(most == float("-inf"), 0.0, most)
         old = tl.exp2((before - most) * LOG2E)
         new = tl.exp2((sums - most) * LOG2E)
-        both_sums = old + new
-        seen = both_sums > 0.0
-        old = tl.where(seen, old / both_sums, 0.0)
-        share = share * tl.where(seen, new / both_sums, 0.0)
-        sums = tl.where(seen, most + tl.log(both_sums), float("-inf"))
+        sees = old + new > 0.0
+        shown = tl.where(sees, old + new, 1.0)
+        old = old / shown
+        share = share * (new / shown)
+        sums = tl.where(sees, most + tl.log(shown), float("-inf"))
         put(out + wide * o_b + head * o_h, q_at, o_n, acc1 * share[:, None], there, old, 0, E1, E, True)
         if E2 > 0:
             put(out + wide * o_b + head * o_h, q_at, o_n, acc2 * share[:, None], there, old, E1, E2, E, True)

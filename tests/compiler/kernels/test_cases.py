@@ -1,0 +1,63 @@
+"""The kernels, interpreted, against the float64 reference: patterns, biases, widths, grids, types, masks, causal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+from kernel_cases import FACTORS, Case, answers, covering, everything, meant, torchs
+
+CASES = covering()
+
+
+def test_every_two_values_meet() -> None:
+    assert len(CASES) <= 120
+    for a, b in combinations(FACTORS, 2):
+        met = {(getattr(case, a), getattr(case, b)) for case in CASES}
+        assert len(met) == len(FACTORS[a]) * len(FACTORS[b])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_answers_and_gradients(case: Case) -> None:
+    assert _wrong(case) == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", range(0, 3456, 16))
+def test_answers_and_gradients_of_all(start: int) -> None:
+    found = {str(case): _wrong(case) for case in list(everything())[start : start + 16]}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_all_are_in_the_long_test() -> None:
+    assert sum(1 for _ in everything()) == 3456
+
+
+@pytest.mark.parametrize("way", ["parts", "list"])
+@pytest.mark.parametrize("over", FACTORS["over"])
+def test_both_ways_through_a_set(over: str, way: str) -> None:
+    case = Case(over, "swin", 24, (6, 9, 1), torch.float32, values=16)
+    assert _wrong(case, way) == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("over", ["dense", "window(8, shift=4) | prefix", "causal"])
+def test_a_long_one(over: str, dtype: torch.dtype) -> None:
+    case = Case(over, "swin" if over != "causal" else "t5", 64, (24, 24, 1), dtype)
+    assert answers(case, backward=False).wrong(meant(case), torchs(case)) == {}
+
+
+@pytest.mark.parametrize("case", [
+    Case("window(3)", "decomposed", 20, (6, 9, 0), torch.float32, "float", batch=3),
+    Case("sliding(5)", "tf", 20, (6, 9, 0), torch.float32, "bool", batch=3),
+    Case("dense", "alibi", 20, (7, 7, 1), torch.float32, "keys", batch=3, values=40),
+], ids=str)
+def test_sums_over_samples(case: Case) -> None:
+    assert _wrong(case) == {}
+    assert _wrong(replace(case, batch=1)) == {}
+
+
+def _wrong(case: Case, way: str = "cheapest") -> dict[str, str]:
+    return answers(case, way).wrong(meant(case), torchs(case), case.slopes)

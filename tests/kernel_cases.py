@@ -1,0 +1,267 @@
+"""Attentions that the Triton kernels are held to: every two of pattern, bias, width, grid, type, mask and causal meet.
+
+`covering` draws few cases in which every pair of values of every two factors occurs (all-pairs testing: Cohen et al.
+1997, doi:10.1109/32.605761); a long test takes the whole product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations, product
+from random import Random
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from ogive.compiler.kernels.attention import Walked
+from ogive.compiler.lower.attention_biases import Bias, BucketBias, OffsetBias, ProductBias, SlopeBias
+from ogive.compiler.lower.attention_masks import PatternMask
+from ogive.compiler.lower.attention_spelling import spelled
+from ogive.compiler.reference import Spec, attention
+from ogive.dsl.ops.biases import Buckets, Offsets, Products, Slopes
+from ogive.dsl.pattern_text import pattern_of
+from ogive.dsl.patterns import Pattern
+from ogive.dsl.patterns.space import Space
+from ogive.dsl.types import Axis, Structure
+
+__all__ = ["FACTORS", "Case", "Values", "answers", "covering", "everything", "meant", "torchs"]
+
+HEADS: Final = 2
+
+FACTORS: Final[dict[str, tuple[Any, ...]]] = {
+    "over": (
+        "dense", "window(3)", "window(4, shift=2) | prefix", "sliding(5)", "sliding(3, clamp=True) | prefix",
+        "dilated(3, step=2)", 'axial("row") | axial("col")', "strided(3)", "block(8, near=1) | global_tokens(2)",
+        "random(2, of=4) | self", "~window(4)", "per_head([window(4), sliding(3)])",
+    ),
+    "bias": ("none", "swin", "tf", "symmetric", "image", "alibi", "t5", "decomposed"),
+    "width": (16, 20, 32, 64, 72, 80, 96, 128, 256),
+    "grid": ((7, 7, 0), (7, 7, 1), (6, 9, 2), (9, 11, 1)),
+    "dtype": (torch.float32, torch.float16),
+    "mask": ("none", "keys", "bool", "float"),
+    "causal": (False, True),
+}
+"""The last of a grid is how many tokens stand before it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One attention on random data."""
+
+    over: str
+    bias: str
+    width: int
+    grid: tuple[int, ...]
+    dtype: torch.dtype
+    mask: str = "none"
+    causal: bool = False
+    batch: int = 1
+    values: int | None = None
+    drop: float = 0.0
+
+    def __str__(self) -> str:
+        told = [f"({self.over}) & causal" if self.causal else self.over, self.bias, str(self.width),
+                "x".join(map(str, self.grid)), str(self.dtype).removeprefix("torch."), self.mask]
+        return " ".join(told)
+
+    @property
+    def slopes(self) -> bool:
+        """The bias is a slope for each head."""
+        return isinstance(_bias(self)[0], SlopeBias)
+
+    @property
+    def space(self) -> Space:
+        return Space.of(*self.grid[:-1], prefix=self.grid[-1])
+
+    @property
+    def pattern(self) -> Pattern:
+        return pattern_of(f"({self.over}) & causal" if self.causal else self.over)
+
+    @property
+    def ends(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        ends = self.grid[-1], 0, *self.grid[:-1]
+        return ends, ends
+
+
+@dataclass
+class Values:
+    """What an attention answers, and the gradients of all that it is given."""
+
+    out: Tensor
+    grads: dict[str, Tensor]
+
+    def errors(self, meant: Values) -> dict[str, float]:
+        """|x - y| / |y| of each."""
+        found = {"out": _apart(self.out, meant.out)}
+        return found | {name: _apart(x, meant.grads[name]) for name, x in self.grads.items()}
+
+
+    def wrong(self, meant: Values, peer: Values, slopes: bool = False) -> dict[str, str]:
+        """What is further off than it may be: float32 1e-6 or twice torch's own where that is more, float16 twice that.
+
+        Torch's flash attention has no gradients of biases and masks. Each of their numbers is a sum of dS, which cancel;
+        those of slopes most, one number for all pairs of a head.
+        """
+        exact = self.out.dtype == torch.float32
+        added = (1e-4 if slopes else 1e-5) if exact else (4e-2 if slopes else 2e-3)
+        own, found = peer.errors(meant), {}
+        for name, error in self.errors(meant).items():
+            bound = max(1e-6 if exact else 0.0, 2 * own[name]) if name in own else added
+            if not error <= bound:
+                found[name] = f"{error:.1e} > {bound:.1e}"
+        return found
+
+
+def _apart(x: Tensor, y: Tensor) -> float:
+    size = float(y.norm())
+    return float((x.double() - y).norm()) / (size or 1.0)
+
+
+def covering(seed: int = 0) -> list[Case]:
+    """Cases in which every value of every factor meets every value of every other; each is the best of a few drawn."""
+    random, names = Random(seed), list(FACTORS)
+    left = {
+        (a, b, x, y) for a, b in combinations(range(len(names)), 2)
+        for x in range(len(FACTORS[names[a]])) for y in range(len(FACTORS[names[b]]))
+    }
+    found: list[Case] = []
+    while left:
+        best: tuple[int, ...] = ()
+        most: set[Any] = set()
+        first = min(left)
+        for _ in range(40):
+            row = [random.randrange(len(FACTORS[name])) for name in names]
+            row[first[0]], row[first[1]] = first[2], first[3]
+            met = {(a, b, row[a], row[b]) for a, b in combinations(range(len(names)), 2)} & left
+            if len(met) > len(most):
+                best, most = tuple(row), met
+        left -= most
+        found.append(Case(**{name: FACTORS[name][i] for name, i in zip(names, best, strict=True)}))
+    return found
+
+
+def everything() -> Iterator[Case]:
+    """The whole product, but for grids and masks: one of them each in turn."""
+    names = [name for name in FACTORS if name not in ("grid", "mask")]
+    for i, row in enumerate(product(*(FACTORS[name] for name in names))):
+        turn = {name: FACTORS[name][i // step % 4] for name, step in (("grid", 1), ("mask", 3))}
+        yield Case(**dict(zip(names, row, strict=True)), **turn)
+
+
+# ---------------------------------------------------------------------------------------------------------------- data
+
+
+def _bias(case: Case) -> tuple[Bias | None, Structure | None, tuple[int, ...]]:
+    """How a bias is looked up, what it means, and the shape of its values."""
+    *grid, prefix = case.grid
+    offsets = [2 * n - 1 for n in grid]
+    one, size = (1,) * len(grid), tuple(grid)
+    n = case.space.queries.size
+    match case.bias:
+        case "swin":
+            rows = offsets[0] * (offsets[1] if len(grid) > 1 else 1) + 3 * bool(prefix)
+            return OffsetBias(HEADS, size, "swin", prefix, one, one), Offsets(HEADS, size, "swin", prefix, one, one), (
+                rows, HEADS)
+        case "tf" | "image" as layout if not prefix:
+            shape = (HEADS, *offsets) if layout == "tf" else (1, HEADS, *offsets)
+            return OffsetBias(HEADS, size, layout, 0, one, one), Offsets(HEADS, size, layout, 0, one, one), shape
+        case "symmetric" if not prefix:
+            return OffsetBias(HEADS, size, "symmetric", 0, one, one), Offsets(HEADS, size, "symmetric", 0, one, one), (
+                HEADS, *grid)
+        case "alibi" | "tf" | "symmetric":  # tables without tokens outside the grid give way to what has them
+            return SlopeBias(), Slopes(HEADS), (HEADS,)
+        case "t5" | "image":
+            return BucketBias(8, 20, True), Buckets(HEADS, 8, 20, True), (8, HEADS)
+        case "decomposed":
+            axis = Axis(n, tuple(grid), prefix)
+            return ProductBias(tuple(offsets)), Products(HEADS, tuple(offsets), axis), (
+                case.batch, HEADS, n, sum(offsets))
+    return None, None, ()
+
+
+@lru_cache(4)
+def _data(case: Case) -> dict[str, Tensor]:
+    """q, k, v and the gradient of the answer `B H N .`, the mask, the values of the bias, in float64 as they round."""
+    generator = torch.Generator().manual_seed(len(str(case)))
+    n, values = case.space.queries.size, case.values or case.width
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(case.dtype).double()
+
+    widths = {"q": case.width, "k": case.width, "v": values, "grad": values}
+    made = {name: drawn(case.batch, n, HEADS, d).transpose(1, 2) for name, d in widths.items()}
+    _, _, shape = _bias(case)
+    if shape:
+        made["bias"] = drawn(*shape).abs() if case.bias == "alibi" else drawn(*shape)
+    shapes = {"keys": (case.batch, 1, 1, n), "bool": (1, HEADS, n, n), "float": (case.batch, 1, n, n)}
+    if case.mask != "none":
+        made["mask"] = drawn(*shapes[case.mask])
+    return made
+
+
+def _leaves(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The data in a type; what has a gradient asks for it."""
+    made = {name: x.detach().clone().to(dtype) for name, x in _data(case).items()}
+    if case.mask in ("keys", "bool"):
+        made["mask"] = made["mask"] > -0.5
+    for name, x in made.items():
+        if name != "grad" and x.dtype != torch.bool:
+            x.requires_grad_()
+    return made
+
+
+def _found(given: dict[str, Tensor], out: Tensor) -> Values:
+    if out.requires_grad:
+        out.backward(given["grad"])
+    grads = {name: x.grad for name, x in given.items() if x.grad is not None}
+    return Values(out.detach(), grads)
+
+
+# ------------------------------------------------------------------------------------------------------------- answers
+
+
+def meant(case: Case) -> Values:
+    """What the float64 reference says."""
+    given = _leaves(case, torch.float64)
+    flat = [given[name].transpose(1, 2).flatten(2) for name in "qkv"]
+    _, structure, _ = _bias(case)
+    more = {name: given[name] for name in ("bias", "mask") if name in given}
+    out = attention(Spec(HEADS, case.space, case.pattern, bias=structure), *flat, more)
+    return _found(given, out.unflatten(2, (HEADS, -1)).transpose(1, 2))
+
+
+def answers(case: Case, way: str = "cheapest", backward: bool = True) -> Values:
+    """What the kernels say."""
+    given = _leaves(case, case.dtype)
+    bias, _, _ = _bias(case)
+    core = Walked(case.pattern, tuple(range(HEADS)), bias, way=way)
+    queries, keys = case.ends
+    assert core.refused(*(given[name] for name in "qkv"), queries, keys) is None
+    with torch.set_grad_enabled(backward):
+        out = core.attend(*(given[name] for name in "qkv"), queries, keys, given.get("mask"), given.get("bias"), None,
+                          case.drop)
+    return _found(given, out)
+
+
+def torchs(case: Case) -> Values:
+    """What torch's own flash attention says in the type of the case, a mask of all pairs beside it."""
+    given = {name: x.detach() for name, x in _leaves(case, case.dtype).items()}
+    bias, _, _ = _bias(case)
+    queries, keys = case.ends
+    seen = PatternMask(spelled(case.pattern, case.space, HEADS), tuple(range(HEADS)))(given["q"], queries, keys)
+    scores = torch.zeros(case.batch, HEADS, *seen.shape[-2:], dtype=case.dtype)
+    if bias is not None:
+        scores = scores + bias(given["bias"], queries, keys)
+    if "mask" in given:
+        mask = given["mask"]
+        seen, scores = (seen & mask, scores) if mask.dtype == torch.bool else (seen, scores + mask)
+    blind = ~seen.expand(scores.shape).any(-1, keepdim=True)
+    added = scores.masked_fill(~seen, float("-inf")).masked_fill(blind, 0.0).to(case.dtype).contiguous()
+    q, k, v, grad = (given[name] for name in ("q", "k", "v", "grad"))
+    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=added)
+    grads = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+        grad.masked_fill(blind, 0.0), q, k, v, out, lse, 0.0, False, attn_mask=added)
+    return Values(out.masked_fill(blind, 0.0), dict(zip("qkv", grads, strict=True)))
