@@ -16,6 +16,7 @@ from ogive.dsl.meter import exhausted, metered
 from ogive.dsl.pattern_values import definition_of_pattern
 from ogive.dsl.resolve import resolve
 from ogive.dsl.values import Silent
+from ogive.dsl.weight_maps import check_maps
 from ogive.dsl.work import Mistakes
 
 __all__ = ["Report", "check"]
@@ -57,6 +58,8 @@ def check(unit: Unit, claims: bool = True) -> Report:
         for definition in unit.names.values():
             if definition is not None and definition.unit is unit and not mistakes.full:
                 _lexical(definition, mistakes)
+        if not mistakes.full:
+            mistakes.add(*check_maps(unit, built))
         if claims and not mistakes:
             for definition in unit.networks:
                 found += check_claims(definition, built, mistakes)

@@ -34,7 +34,12 @@ class Converter(Expressions, Shapes):
     # ------------------------------------------------------------------------------------ top level
     def on_start(self, c: list[Any], span: Span) -> s.File:
         imports = tuple(x for x in c if isinstance(x, s.Import))
-        return s.File(self.source, imports, tuple(x for x in c if not isinstance(x, s.Import | Token)))
+        weights = tuple(x for x in c if isinstance(x, s.Weights))
+        if sum(len(x.rules) for x in weights) > limits.RULES:
+            raise fail("A517", f"a file has at most {limits.RULES} rules of `weights`", weights[-1].name_span,
+                       help="`{i}` stands for any number, and a key for all weights below it")
+        rest = tuple(x for x in c if not isinstance(x, s.Import | s.Weights | Token))
+        return s.File(self.source, imports, rest, weights)
 
     def on_import_(self, c: list[Any], span: Span) -> s.Import:
         (dots, module), *names = c
@@ -72,6 +77,19 @@ class Converter(Expressions, Shapes):
 
     def on_allow(self, c: list[Any], span: Span) -> s.Allow:
         return s.Allow(self.expr(c[0]), span)
+
+    def on_weights(self, c: list[Any], span: Span) -> s.Weights:
+        name, *rest = c
+        networks = tuple(s.Name(self.name(t), self.span(t)) for t in rest if isinstance(t, Token))
+        rules = tuple(x for x in rest if isinstance(x, s.KeyRule))
+        return s.Weights(self.name(name), networks, rules, span, name_span=self.span(name), doc=self._doc(span))
+
+    def on_key_rule(self, c: list[Any], span: Span) -> s.KeyRule:
+        word, args, theirs, ours = c
+        return s.KeyRule(self.name(word), args or (), theirs, ours or (), span)
+
+    def on_keys(self, c: list[Any], span: Span) -> tuple[s.Constant, ...]:
+        return tuple(s.Constant(self.text(t), self.span(t)) for t in c if t is not None)
 
     def on_params(self, c: list[Any], span: Span) -> tuple[s.Param, ...]:
         return tuple(x for x in c if x is not None)

@@ -7,6 +7,7 @@ The rules, all of them:
 - `=` is aligned over adjacent named lines of one suite (also over adjacent `shared` lines and one-line networks); a
   blank line, a comment line, an unnamed line or a line with a body ends the run, and so does a name that differs by
   more than 16 columns. Over the same run `->` is aligned behind single names: `keys = memory -> linear(dim)`.
+- The `->` of neighbouring rules of `weights` are aligned, where their keys differ by at most 64 columns.
 - The margin is column 60: the key (`as "..."`), the promised shape (`: B C h w`) and the comment of a line start there.
   When a line is too long, it and the lines next to it with the same in their margin use the smallest multiple of 4 that
   fits, up to 80; a line longer still takes two spaces. What comes second in a margin stands at column 80, likewise.

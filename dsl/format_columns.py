@@ -10,6 +10,7 @@ from ogive.dsl.format_words import CLOSERS, ENDS, OPENERS, STEP, Statement, Word
 __all__ = ["align_matrix", "align_runs", "align_tables"]
 
 SPREAD = 16         # how much names of one aligned run may differ
+KEYS = 64           # the same for keys of weights
 
 
 def align_runs(statements: list[Statement]) -> None:
@@ -34,7 +35,10 @@ def _runs(statements: list[Statement]) -> Iterator[list[Statement]]:
 
 
 def _assign(statement: Statement) -> int:
-    """Where the `=` stands that alignment may move, or -1."""
+    """Where the `=` stands that alignment may move, the `->` of a rule; or -1."""
+    if statement.rule:
+        arrow = next((i for i, word in enumerate(statement.words) if word.type == "ARROW"), -1)
+        return -1 if any(word.breaks for word in statement.words[1 : arrow + 1]) else arrow
     if statement.body or statement.head not in ("LINE", "SHARED", "NETWORK"):
         return -1
     depth = 0
@@ -66,7 +70,8 @@ def _alike(run: list[Statement], offset: int) -> Iterator[list[Statement]]:
     widths: list[int] = []
     for statement in [*run, None]:
         here = width(statement.words[: statement.assign + offset]) if statement else 0
-        if part and (statement is None or max(*widths, here) - min(*widths, here) > SPREAD):
+        spread = KEYS if part and part[0].rule else SPREAD
+        if part and (statement is None or max(*widths, here) - min(*widths, here) > spread):
             for member, own in zip(part, widths, strict=True):
                 member.words[member.assign + offset].gap = 1 + max(widths) - own
             yield part

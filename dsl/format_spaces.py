@@ -94,7 +94,7 @@ def _open(word: Word, before: Word | None, frame: _Frame, statement: Statement) 
             return _Frame("index" if word.type == "LSQB" else "ceil")
         return _Frame("segments")
     if word.type == "LSQB" and frame.kind == "top":
-        if statement.row:
+        if statement.row or statement.rule:
             return _Frame("list")
         if statement.head == "INPUT":
             return _Frame("shape")

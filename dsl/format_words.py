@@ -28,8 +28,8 @@ SIGNS = {
     "PLUS", "MINUS", "BULLET", "STAR", "SLASH", "VBAR", "AMPERSAND", "PERCENT", "CMP", "POWER", "FLOORDIV",
 }
 HEADS = {
-    "FROM", "NETWORK", "BLOCK", "PATTERN", "ALLOW", "INPUT", "RETURN", "ASSERT", "PRESETS", "EXPECT", "SHARED",
-    "REPEAT", "IF", "ELIF", "ELSE", "SCAN", "NEXT", "EMIT",
+    "FROM", "NETWORK", "BLOCK", "PATTERN", "WEIGHTS", "ALLOW", "INPUT", "RETURN", "ASSERT", "PRESETS", "EXPECT",
+    "SHARED", "REPEAT", "IF", "ELIF", "ELSE", "SCAN", "NEXT", "EMIT",
 }
 
 
@@ -52,8 +52,9 @@ class Statement:
     suite: int                      # statements of one suite share the number
     columns: list[int]              # where the open levels stood in the source
     row: bool = False               # a row of a table
+    rule: bool = False              # a rule of `weights`
     body: bool = False              # a body follows
-    assign: int = -1                # the `=` behind the name it gives, when that takes part in alignment
+    assign: int = -1                # the `=` behind the name it gives (`->` of a rule), when that takes part in alignment
 
     @property
     def level(self) -> int:
@@ -85,8 +86,9 @@ def statements_of(source: Source) -> list[Statement]:
         elif token.type == "_NL":
             owner = owners[-1]
             row = owner is not None and owner.head in ("PRESETS", "EXPECT")
+            rule = owner is not None and owner.head == "WEIGHTS"
             if words:
-                found.append(Statement(words, suites[-1], columns.copy(), row))
+                found.append(Statement(words, suites[-1], columns.copy(), row, rule))
             words = []
         else:
             start = token.start_pos or 0

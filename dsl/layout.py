@@ -22,7 +22,7 @@ OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 TAB = 4
-TOP = ("NETWORK", "BLOCK", "PATTERN")
+TOP = ("NETWORK", "BLOCK", "PATTERN", "WEIGHTS")
 HEADED = re.compile(r"[ \t]+(?!(?:as|require)\b)[A-Za-z_]")  # a name behind `block`: the header of a definition
 QUIET = re.compile(r'"[^"\n]*"|#[^\n]*|([()\[\]{}])')  # strings and comments, in which brackets are no brackets
 

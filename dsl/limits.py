@@ -8,7 +8,7 @@ __all__ = [
     "BRACKET_DEPTH", "CALLS", "CALL_DEPTH", "DIAGNOSTICS", "DIM", "EXPRESSION_DEPTH", "FILE_BYTES",
     "FILE_STEPS", "FLAGS", "GUARDS", "IMPORT_DEPTH", "IMPORT_FILES", "INDENT_DEPTH", "INTEGER", "KEY_LENGTH",
     "KEY_PARTS", "LIST", "LITERAL_DIGITS", "MISTAKE_STEPS", "NAME_LENGTH", "NODES", "NODE_STEPS",
-    "REGION_DEPTH", "REREAD", "SEGMENTS", "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
+    "REGION_DEPTH", "REREAD", "RULES", "SEGMENTS", "SIZE_PARTS", "STEPS", "STRING_LENGTH", "TOKENS", "TRIED", "TRIES",
 ]
 
 FILE_BYTES: Final = 1 << 20          # one file, comments and all
@@ -35,6 +35,7 @@ NODES: Final = 10_000                # nodes of one network, after repeats are w
 SEGMENTS: Final = 1_024               # segments of one axis of positions
 GUARDS: Final = 500                  # conditions on the input's sizes
 FLAGS: Final = 4                     # what calls decide: `training`, optional inputs; a graph for each way
+RULES: Final = 256                   # rules of all `weights` of one file
 TRIES: Final = 200                   # numbers tried in place of one `?`
 TRIED: Final = 65_536                # the largest of them
 STEPS: Final = 100_000               # lines run, iterations begun and list items made while one network is built

@@ -124,6 +124,8 @@ def _mend(lines: list[str], mistake: Diagnostic) -> bool:
         lines[at] = ""
     elif mistake.code == "A012" or (word and word[1] in ("presets", "expect", *(["pattern"] if indent else []))):
         lines[at:end] = [""] * (end - at)
+    elif indent and lines[0].startswith("weights"):
+        lines[at:end] = [" " * indent + 'skip "a"', *[""] * (end - at - 1)]
     else:
         headers = {"if": "if a:", "elif": "elif a:", "else": "else:"} if indent else {"pattern": "pattern a:"}
         lines[at] = " " * indent + headers.get(word[1] if word else "", "a:" if indent else "block A:")

@@ -13,10 +13,10 @@ from ogive.dsl.source import Source, Span
 __all__ = [
     "Allow", "AnyDim", "Arg", "Ask", "AskDim", "Assert", "Attr", "Binary", "Block", "Call", "Carry", "CeilDim",
     "Claim", "Compare", "Conditional", "Constant", "DefaultCell", "Definition", "Derived", "Dim", "DimOp", "Emit",
-    "Expect", "Expr", "File", "GroupDim", "If", "Import", "ImportName", "Index", "Input", "Item", "ItemDim", "Label",
-    "Let", "Line", "ListExpr", "Made", "Name", "NameDim", "Network", "Next", "NumberDim", "OpDim", "Param", "Pattern",
-    "PinDim", "Port", "Presets", "Repeat", "RestDim", "Result", "Return", "Row", "Scan", "Shape", "Shared",
-    "SizeExpr", "Slice", "Stmt", "TypeRef", "Unary",
+    "Expect", "Expr", "File", "GroupDim", "If", "Import", "ImportName", "Index", "Input", "Item", "ItemDim", "KeyRule",
+    "Label", "Let", "Line", "ListExpr", "Made", "Name", "NameDim", "Network", "Next", "NumberDim", "OpDim", "Param",
+    "Pattern", "PinDim", "Port", "Presets", "Repeat", "RestDim", "Result", "Return", "Row", "Scan", "Shape", "Shared",
+    "SizeExpr", "Slice", "Stmt", "TypeRef", "Unary", "Weights",
 ]
 
 
@@ -532,6 +532,33 @@ class Import:
     span: Span = _span()
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """`fuse ["layer.{i}.query", "layer.{i}.key"] -> "blocks.{i}.qk"`: keys there, keys here (empty where no `->` is)."""
+
+    word: str
+    args: tuple[Arg, ...]
+    theirs: tuple[Constant, ...]
+    ours: tuple[Constant, ...]
+    span: Span = _span()
+
+    @property
+    def word_span(self) -> Span:
+        return self.span.first(len(self.word))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`weights torchvision of ViT:` and its rules: how another program's checkpoint names the weights of networks."""
+
+    name: str
+    networks: tuple[Name, ...]
+    rules: tuple[KeyRule, ...]
+    span: Span = _span()
+    name_span: Span = field(kw_only=True, compare=False, repr=False)
+    doc: str = field(default="", kw_only=True, compare=False, repr=False)
+
+
 Definition: TypeAlias = Network | Block | Derived | Pattern
 
 
@@ -540,3 +567,4 @@ class File:
     source: Source = field(compare=False, repr=False)
     imports: tuple[Import, ...] = ()
     definitions: tuple[Definition, ...] = ()
+    weights: tuple[Weights, ...] = ()

@@ -16,6 +16,7 @@ from ogive.dsl.graph import Graph, Guard, Node
 from ogive.dsl.load import Unit, load_text
 from ogive.dsl.ops.record import Size, show_setting
 from ogive.dsl.values import OpValue
+from ogive.dsl.weight_maps import WeightMap, map_of, maps_of
 from ogive.dsl.when import Case
 from ogive.sources import open_source
 
@@ -83,6 +84,19 @@ class Network:
     def keys(self) -> list[str]:
         """The keys of the state_dict, in order."""
         return list(self.graph.parameters)
+
+    @property
+    def weight_maps(self) -> list[str]:
+        """Names of the maps of weights that the file declares for it: `torchvision`, `hf`."""
+        return list(maps_of(self._built.definition))
+
+    def weight_map(self, name: str) -> WeightMap:
+        """How another program's checkpoints name its weights: for `load_weights` and `save_weights`.
+
+        Raises:
+            ArchError: A153, it has no map of that name; A150 to A152, the map is wrong.
+        """
+        return map_of(self._built, name)
 
     def macs(self, **sizes: int) -> int:
         """Multiply-adds of one forward; `H=384` sets a free size. Else B = 1 and H = W = 224.

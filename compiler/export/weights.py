@@ -8,32 +8,53 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
-from ogive.dsl.diagnostics import ArchError, Diagnostic, fail, nearest, printable
+from ogive.compiler.export.weight_checks import (
+    Problem,
+    check_dtypes,
+    check_finite,
+    check_keys,
+    check_map,
+    check_shapes,
+    check_ties,
+    of_one_weight,
+    refused,
+)
+from ogive.compiler.export.weight_maps import Arrived, arrive, depart
+from ogive.dsl.diagnostics import fail, printable
+from ogive.dsl.weight_maps import WeightMap
 
-__all__ = ["load_weights", "read", "save_weights"]
+__all__ = ["load_weights", "read", "save_weights", "write"]
 
 _SHARED: Final = "shared:"
-_MOST_NAMED: Final = 8
-"""How many tensors of a kind an error names; it counts the others."""
 
 
-def save_weights(module: nn.Module, path: str | os.PathLike[str]) -> Path:
+def save_weights(module: nn.Module, path: str | os.PathLike[str], names: WeightMap | None = None) -> Path:
     """Write the state_dict of `module` to `path`, beside it first and then by a rename: never half a file.
+
+    With `names`, from `Network.weight_map`, the file has the keys and shapes of that map.
+
+    Raises:
+        ArchError: A730, the file cannot be written; A737, the map cannot be gone backwards.
+    """
+    state = {key: tensor.detach() for key, tensor in module.state_dict().items()}
+    return write(state if names is None else depart(names, state), path)
+
+
+def write(state: Mapping[str, Tensor], path: str | os.PathLike[str]) -> Path:
+    """Write tensors by key: one that stands under several keys once, under the first, the others in the metadata.
 
     Raises:
         ArchError: A730, the file cannot be written.
     """
     target = Path(path)
-    state = {key: tensor.detach() for key, tensor in module.state_dict().items()}
     first: dict[object, str] = {}
     kept: dict[str, Tensor] = {}
     shared: dict[str, str] = {}
@@ -85,85 +106,39 @@ def read(path: str | os.PathLike[str], device: str = "cpu") -> dict[str, Tensor]
     return state
 
 
-def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> None:
+def load_weights(module: nn.Module, path: str | os.PathLike[str], names: WeightMap | None = None) -> None:
     """Copy the weights of a safetensors file into `module`: all of them, or none.
+
+    A weight with several keys may stand under any of them. With `names`, from `Network.weight_map`, the file has the
+    keys and shapes of that map.
 
     Raises:
         ArchError: A731 no such file or another format; A732 keys missing or unexpected, with the nearest keys; A733
-            another shape; A734 another element type; A735 numbers that are not finite.
+            another shape; A734 another element type; A735 numbers that are not finite; A736 two keys of one weight
+            with different numbers; A737 what the map says cannot be done with the tensors of the file.
     """
     found = read(path)
+    count = len(found)
     wanted = module.state_dict(keep_vars=True)
-    _tie(found, wanted)
-    problems = [*_keys(found, wanted), *_shapes(found, wanted), *_dtypes(found, wanted), *_finite(found)]
+    problems: list[Problem] = []
+    arrived = Arrived()
+    if names is not None:
+        arrived = arrive(names, found)
+        problems += check_map(arrived)
+        found = {**arrived.state, **{key: found[key] for key in arrived.unused}}
+    problems += check_ties(found, of_one_weight(wanted))
+    for group in of_one_weight(wanted):  # where the file has one of several keys, it stands for all
+        there = next((key for key in group if key in found), None)
+        for key in group if there else ():
+            found.setdefault(key, found[there or key])
+    problems += check_keys(found, [key for key in wanted if key not in arrived.wrong], arrived.lacking)
+    problems += check_shapes(found, {key: tensor.shape for key, tensor in wanted.items()})
+    problems += check_dtypes(found, {key: tensor.dtype for key, tensor in wanted.items()})
+    problems += check_finite(found)
     if problems:
-        note = f"`{os.fspath(path)}` has {len(found)} tensors, the network {len(wanted)}; nothing was loaded"
-        raise ArchError(tuple(Diagnostic(code, title, notes=(*notes, note)) for code, title, notes in problems))
+        sizes = f"`{os.fspath(path)}` has {count} tensors, the network {len(wanted)}"
+        raise refused(problems, f"{sizes}; nothing was loaded")
     module.load_state_dict(found, strict=True)
-
-
-def _tie(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Where the file lists one of two tied weights, as some programs write them, it stands for both."""
-    by_object = {id(tensor): found[key] for key, tensor in wanted.items() if key in found}
-    for key, tensor in wanted.items():
-        if key not in found and id(tensor) in by_object:
-            found[key] = by_object[id(tensor)]
-
-
-_Problem = tuple[str, str, tuple[str, ...]]
-
-
-def _keys(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[_Problem]:
-    missing = [k for k in wanted if k not in found]
-    unexpected = [k for k in found if k not in wanted]
-    problems: list[_Problem] = []
-    if missing:
-        lines = [f"{k}{_near(k, unexpected)}" for k in missing[:_MOST_NAMED]]
-        problems.append(("A732", f"{_many(missing, 'weight')} not in the file", _some(lines, missing)))
-    if unexpected:
-        lines = [f"{k}{_near(k, missing or wanted)}" for k in unexpected[:_MOST_NAMED]]
-        title = f"{_many(unexpected, 'tensor')} in the file that the network does not have"
-        problems.append(("A732", title, _some(lines, unexpected)))
-    return problems
-
-
-def _shapes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[_Problem]:
-    wrong = [k for k in wanted if k in found and found[k].shape != wanted[k].shape]
-    lines = [f"{k}: {_size(found[k])} in the file, {_size(wanted[k])} in the network" for k in wrong[:_MOST_NAMED]]
-    return [("A733", f"{_many(wrong, 'tensor')} of another shape", _some(lines, wrong))] if wrong else []
-
-
-def _dtypes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[_Problem]:
-    """Floats of any width go over into each other; a whole number never becomes a float, nor the other way round."""
-    wrong = [k for k in wanted if k in found and found[k].is_floating_point() != wanted[k].is_floating_point()]
-    lines = [f"{k}: {found[k].dtype} in the file, {wanted[k].dtype} in the network" for k in wrong[:_MOST_NAMED]]
-    return [("A734", f"{_many(wrong, 'tensor')} of another element type", _some(lines, wrong))] if wrong else []
-
-
-def _finite(found: Mapping[str, Tensor]) -> list[_Problem]:
-    wrong = [k for k, t in found.items() if t.is_floating_point() and not bool(torch.isfinite(t.float().sum()))]
-    wrong = [k for k in wrong if not bool(torch.isfinite(found[k]).all())]  # a sum may overflow by itself
-    if not wrong:
-        return []
-    return [("A735", f"{_many(wrong, 'tensor')} with numbers that are not finite", _some(wrong, wrong))]
-
-
-def _near(key: str, known: Iterable[str]) -> str:
-    near = nearest(key, known)
-    return f" (near: {near})" if near else ""
-
-
-def _many(keys: list[str], word: str) -> str:
-    return f"{len(keys)} {word}{'' if len(keys) == 1 else 's'}"
-
-
-def _some(lines: list[str], of: list[str]) -> tuple[str, ...]:
-    shown = lines[:_MOST_NAMED]
-    return (*shown, f"and {len(of) - len(shown)} more") if len(of) > len(shown) else tuple(shown)
-
-
-def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a number"
 
 
 def _place(tensor: Tensor) -> object | None:

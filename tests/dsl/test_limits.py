@@ -85,6 +85,7 @@ CASES: dict[str, tuple[str, Callable[[int], str]]] = {
                                            + ", x -> concat", "input x: B N C=8")),
     "GUARDS": ("A513", lambda n: network(rows("assert H > {j}", n) + "\nrelu")),
     "STEPS": ("A513", steps),
+    "RULES": ("A517", lambda n: network("relu") + "\nweights other of N:\n" + rows('    skip "a{i}"', n) + "\n"),
 }
 ELSEWHERE = {
     "IMPORT_FILES", "IMPORT_DEPTH", "DIAGNOSTICS", "FILE_STEPS", "NODE_STEPS", "MISTAKE_STEPS", "REREAD",  # below

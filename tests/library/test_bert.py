@@ -5,7 +5,8 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold
+from mapped import Mapped, ours
+from parity import hold
 
 import ogive
 from ogive.compiler.cost import Row, tree
@@ -51,8 +52,9 @@ def call(module: torch.nn.Module, *inputs: torch.Tensor) -> object:
 ])
 def test_outputs_and_gradients(name: str, kind: str, masked: bool) -> None:
     given = (IDS,) if name.startswith("RoBERTa") else (IDS, SEGMENT)
-    ours = ogive.compile(ogive.load("bert", name, **SMALL))
-    hold(ours, Calling(reference(kind, **THEIRS), call), *given, *((MASK,) if masked else ()))
+    network = ogive.load("bert", name, **SMALL)
+    theirs = Mapped(network.weight_map("hf"), reference(kind, **THEIRS), call)
+    hold(ogive.compile(network), theirs, *given, *((MASK,) if masked else ()))
 
 
 def test_padding_has_no_place() -> None:
@@ -75,11 +77,11 @@ def test_keys_shapes_and_cost(name: str) -> None:
     with torch.device("meta"):
         theirs = reference(kind, **sizes, **(
             {"vocab_size": 50265, "max_position_embeddings": 514} if kind == "RobertaModel" else {}))
-        ours = ogive.compile(network)
-        mine, reference_keys = ours.state_dict(), theirs.state_dict()
+        model = ogive.compile(network)
+        mine, reference_keys = model.state_dict(), ours(network.weight_map("hf"), theirs.state_dict())
     assert {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in reference_keys.items()}
     assert network.parameter_count == params == sum(p.numel() for p in theirs.parameters())
-    assert len(list(ours.parameters())) == len(list(theirs.parameters()))  # the table is tied on both sides
+    assert len(list(model.parameters())) == len(list(theirs.parameters()))  # the table is tied on both sides
 
 
 H, A, S, INNER, V, PLACES, KINDS = 768, 12, 64, 3072, 50265, 514, 1
@@ -97,25 +99,25 @@ def test_the_table_of_costs(length: int, layer: int, layers: int) -> None:
     def cost(path: str) -> tuple[int, int]:
         return rows[path].params, rows[path].macs
 
-    e, l0 = "embeddings", "encoder.layer.0"
-    assert cost(f"{e}.word_embeddings") == (V * H, 0) == (38_603_520, 0)
-    assert cost(f"{e}.position_embeddings") == (PLACES * H, 0) == (394_752, 0)
-    assert cost(f"{e}.token_type_embeddings") == (KINDS * H, 0) == (768, 0)
-    for norm in (f"{e}.LayerNorm", f"{l0}.attention.output.LayerNorm", f"{l0}.output.LayerNorm"):
+    e, l0 = "embeddings", "layers.0"
+    assert cost(f"{e}.words") == (V * H, 0) == (38_603_520, 0)
+    assert cost(f"{e}.places") == (PLACES * H, 0) == (394_752, 0)
+    assert cost(f"{e}.segments") == (KINDS * H, 0) == (768, 0)
+    for norm in (f"{e}.norm", f"{l0}.norm1", f"{l0}.norm2"):
         assert cost(norm) == (2 * H, 0) == (1_536, 0)
-    three = [cost(f"{l0}.attention.self.{name}") for name in ("query", "key", "value")]
+    three = [cost(f"{l0}.attn.{name}") for name in "qkv"]
     assert three == [((1 + H) * H, length * H * H)] * 3
     assert sum(params for params, _ in three) == 1_771_776
-    core = next(p for p in rows if p.startswith(f"{l0}.attention.self.") and "attend" in rows[p].text)
+    core = next(p for p in rows if p.startswith(f"{l0}.attn.") and "attend" in rows[p].text)
     assert cost(core) == (0, 2 * A * length * length * S)  # q k, and the weights with v
-    assert cost(f"{l0}.attention.output.dense") == ((1 + H) * H, length * H * H) == (590_592, length * 589_824)
-    assert cost(f"{l0}.intermediate.dense") == ((1 + H) * INNER, length * H * INNER)
-    assert cost(f"{l0}.output.dense") == ((1 + INNER) * H, length * H * INNER)
+    assert cost(f"{l0}.attn.proj") == ((1 + H) * H, length * H * H) == (590_592, length * 589_824)
+    assert cost(f"{l0}.mlp.fc1") == ((1 + H) * INNER, length * H * INNER)
+    assert cost(f"{l0}.mlp.fc2") == ((1 + INNER) * H, length * H * INNER)
     assert ((1 + H) * INNER, (1 + INNER) * H) == (2_362_368, 2_360_064)
-    assert cost("encoder.layer") == (7_087_872, layer)
+    assert cost("layers") == (7_087_872, layer)
     pooler = (1 + H) * H, H * H
     embedding = cost(e)[0]
-    assert (embedding, 12 * cost("encoder.layer")[0]) == (39_000_576, 85_054_464)
+    assert (embedding, 12 * cost("layers")[0]) == (39_000_576, 85_054_464)
     assert whole.params == 124_055_040 + pooler[0] == 124_645_632
     assert whole.macs == layers + pooler[1]
     # with a multiply-add for each number that a norm touches, which ours leave out

@@ -5,7 +5,8 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold
+from mapped import Mapped, ours
+from parity import hold
 
 import ogive
 
@@ -19,10 +20,11 @@ def reference(**settings: int) -> torch.nn.Module:
 
 
 def test_outputs_and_gradients() -> None:
-    ours = ogive.load("gpt2", "GPT2.small", dim=32, depth=2, heads=4, vocab=50, length=16)
+    network = ogive.load("gpt2", "GPT2.small", dim=32, depth=2, heads=4, vocab=50, length=16)
     theirs = reference(n_embd=32, n_layer=2, n_head=4, vocab_size=50, n_positions=16)
     ids = torch.randint(50, (2, 11))
-    hold(ogive.compile(ours), Calling(theirs, lambda module, x: module(x, use_cache=False).logits), ids)
+    seen = Mapped(network.weight_map("hf"), theirs, lambda module, x: module(x, use_cache=False).logits)
+    hold(ogive.compile(network), seen, ids)
 
 
 @pytest.mark.parametrize(("preset", "params"), [("small", 124_439_808), ("xl", 1_557_611_200)])
@@ -30,9 +32,9 @@ def test_keys_shapes_and_cost(preset: str, params: int) -> None:
     network = ogive.load("gpt2", f"GPT2.{preset}")
     width, depth, heads = (network.settings[k] for k in ("dim", "depth", "heads"))
     with torch.device("meta"):
-        theirs, ours = reference(n_embd=width, n_layer=depth, n_head=heads), ogive.compile(network)
-    mine, keys = ours.state_dict(), theirs.state_dict()
-    assert {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in keys.items()}
+        theirs, model = reference(n_embd=width, n_layer=depth, n_head=heads), ogive.compile(network)
+        keys = ours(network.weight_map("hf"), theirs.state_dict())
+    assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in keys.items()}
     assert network.parameter_count == params == sum(p.numel() for p in theirs.parameters())
 
 
