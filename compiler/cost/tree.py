@@ -1,20 +1,18 @@
-"""What a network costs: parameters, multiply-adds and shapes at given sizes, part by part. No torch."""
+"""A network part by part: blocks, scopes and repeats as rows, equal iterations folded into one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ogive.dsl.diagnostics import fail, offer
+from ogive.compiler.cost.clock import Machine, seconds
+from ogive.compiler.cost.nodes import NodeCost, costs
+from ogive.compiler.cost.sizes import sizes_of
 from ogive.dsl.graph import Graph, Node, Region
-from ogive.dsl.ops.attention import Attend
 from ogive.dsl.types import sized
 
-__all__ = ["DEFAULTS", "Row", "figures", "macs", "sizes_of", "tree"]
-
-DEFAULTS: Final = {"B": 1, "H": 224, "W": 224}
-"""The sizes that figures are taken at where the network leaves them free."""
+__all__ = ["Row", "leaves", "tree"]
 
 PLAIN: Final = frozenset({"residual", "gate", "append"})
 """Regions that stand for no part: their lines are shown in the part around them."""
@@ -24,8 +22,10 @@ PLAIN: Final = frozenset({"residual", "gate", "append"})
 class Row:
     """A part of a network or one of its nodes.
 
-    `params` and `macs` are of one run; a row with `times` > 1 stands for that many equal iterations, and what is below
-    it is shown for one of them. `text` is the op with its settings, or the title of the block.
+    Figures are of one run; a row with `times` > 1 stands for that many equal iterations, and what is below it is shown
+    for one of them. `text` is the op with its settings, or the title of the block. What the figures of a node are, says
+    `NodeCost`; those of a part are sums, but `live` is the most that lies there at once, and `reach` and `stride` are
+    those of its last node. `seconds` is None where no machine is asked about.
     """
 
     name: str
@@ -42,12 +42,34 @@ class Row:
     """What two iterations must share to be shown as one."""
     density: float | None = None
     """Of attention over a set: the share of all (query, key) pairs that are in it, where it is less than all."""
+    macs_dense: int = 0
+    weights: int = 0
+    moved: int = 0
+    live: int = 0
+    kept: int = 0
+    matrix: int = 0
+    scores: int = 0
+    reach: str = ""
+    stride: str = ""
+    seconds: float | None = None
+    op: str = ""
+    """The name of a node's op; "" of a part."""
+
+    @property
+    def intensity(self) -> float:
+        """FLOP for each byte moved, two for a multiply-add."""
+        return 2 * self.macs / self.moved if self.moved else 0.0
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "name": self.name, "path": self.path, "op": self.text, "shape": self.shape, "params": self.params,
-            "macs": self.macs, "nodes": self.nodes, "times": self.times,
+            "macs": self.macs, "macs_dense": self.macs_dense, "weight_bytes": self.weights, "bytes_moved": self.moved,
+            "live_bytes": self.live, "kept_bytes": self.kept, "attention": self.matrix, "attention_held": self.scores,
+            "intensity": round(self.intensity, 3), "field": self.reach, "stride": self.stride, "nodes": self.nodes,
+            "times": self.times,
         }
+        if self.seconds is not None:
+            found["seconds"] = self.seconds
         if self.density is not None:
             found["density"] = self.density
         if self.children:
@@ -55,71 +77,43 @@ class Row:
         return found
 
 
-def sizes_of(graph: Graph, given: Mapping[str, int] | None = None) -> dict[str, int]:
-    """A number for every size that the network leaves free: `given`, else `DEFAULTS`.
-
-    Raises:
-        ArchError: A802, an unknown name, a value that is no size, a size without a default, or sizes that the file
-            rules out.
-    """
-    for name, value in (given or {}).items():
-        if name not in graph.free:
-            what = "its free sizes" if graph.free else "name: all its sizes are fixed"
-            raise fail("A802", f"`{graph.name}` has no free size `{name}`", help=offer(name, graph.free, what))
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise fail("A802", f"the size `{name}` is a whole number from 1; here is {value!r}")
-    values = {**DEFAULTS, **(given or {})}
-    missing = [name for name in graph.free if name not in values]
-    if missing:
-        name = missing[0]
-        raise fail("A802", f"the figures of `{graph.name}` depend on `{name}`", help=f"give it a size: `{name}=...`")
-    found = {name: values[name] for name in graph.free}
-    for guard in graph.guards:
-        if not guard.condition.holds(found):
-            at = ", ".join(f"{name} = {found[name]}" for name in sorted(guard.condition.symbols) if name in found)
-            raise fail(
-                "A802", f"`{graph.name}` does not work at {at}", guard.span, label=f"needs `{guard.condition.show()}`",
-                help="other sizes, each as `name=size`",
-            )
-    return found
+SUMS: Final = ("params", "macs", "nodes", "macs_dense", "weights", "moved", "kept", "matrix", "scores")
 
 
-def macs(graph: Graph, given: Mapping[str, int] | None = None) -> int:
-    """Multiply-adds of one forward.
+def tree(
+    graph: Graph, given: Mapping[str, int] | None = None, *, width: int = 4, machine: Machine | None = None
+) -> Row:
+    """The network part by part; equal iterations of a repeat are one row. Shapes show the `given` sizes as numbers.
+
+    Args:
+        width: bytes of a float.
+        machine: what `seconds` are for.
 
     Raises:
         ArchError: A802, as `sizes_of`.
     """
     values = sizes_of(graph, given)
-    return sum(graph.cost(node, values) for node in graph)
+    cost = costs(graph, values, width)
+    times = {} if machine is None else seconds(graph, cost, values, machine)
+    return _Tree(graph, cost, times, dict(given or {})).row(0)
 
 
-def figures(graph: Graph, given: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """The totals: name, parameters, multiply-adds, number of nodes, and the sizes they are taken at."""
-    return {
-        "name": graph.name, "params": graph.parameter_count, "macs": macs(graph, given), "nodes": len(graph),
-        "sizes": sizes_of(graph, given),
-    }
-
-
-def tree(graph: Graph, given: Mapping[str, int] | None = None) -> Row:
-    """The network part by part; equal iterations of a repeat are one row. Shapes show the `given` sizes as numbers.
-
-    Raises:
-        ArchError: A802, as `sizes_of`.
-    """
-    return _Tree(graph, sizes_of(graph, given), dict(given or {})).row(0)
+def leaves(row: Row, runs: int = 1) -> Iterator[tuple[Row, int]]:
+    """The nodes below a row, each with how often it runs."""
+    runs *= row.times
+    if row.kind == "node":
+        yield row, runs
+    for child in row.children:
+        yield from leaves(child, runs)
 
 
 class _Tree:
     """Rows of the regions of one graph."""
 
-    def __init__(self, graph: Graph, values: dict[str, int], shown: dict[str, int]) -> None:
-        self.graph, self.values, self.shown = graph, values, shown
-        self.params: dict[str, int] = {}
-        for p in graph.parameters.values():
-            if not p.weight.buffer and p.tied is None:
-                self.params[p.node] = self.params.get(p.node, 0) + p.numel
+    def __init__(
+        self, graph: Graph, cost: Mapping[str, NodeCost], times: Mapping[str, float], shown: dict[str, int]
+    ) -> None:
+        self.graph, self.cost, self.times, self.shown = graph, cost, times, shown
         self.inside: dict[int, list[Node | int]] = {region.id: [] for region in graph.regions}
         seen: set[int] = set()
         for node in graph:
@@ -162,27 +156,26 @@ class _Tree:
         name = region.name or region.title
         if region.kind == "network":
             name, title = region.title, ""
+        sums: dict[str, Any] = {what: sum(getattr(r, what) * r.times for r in rows) for what in SUMS}
+        spent = [r.seconds * r.times for r in rows if r.seconds is not None]
+        last = rows[-1] if rows else None
         return Row(
-            name, region.path, title, rows[-1].shape if rows else "",
-            sum(r.params * r.times for r in rows), sum(r.macs * r.times for r in rows),
-            sum(r.nodes * r.times for r in rows), 1, rows, region.kind,
-            (region.kind == "iteration" or name, title, tuple(r.look for r in rows)),
+            name, region.path, title, last.shape if last else "", **sums, children=rows, kind=region.kind,
+            live=max((r.live for r in rows), default=0), seconds=sum(spent) if self.times else None,
+            reach=last.reach if last else "", stride=last.stride if last else "",
+            look=(region.kind == "iteration" or name, title, tuple(r.look for r in rows)),
         )
 
     def _node(self, node: Node) -> Row:
         shape = ", ".join(str(sized(t, self.shown)) for t in node.outputs)
         text = "input" if node.primitive is None else str(node.primitive)
-        params, cost = self.params.get(node.id, 0), self.graph.cost(node, self.values)
-        name = node.name or node.op
-        look = (node.op, node.name, shape, params, cost)
-        return Row(name, node.key or node.id, text, shape, params, cost, 1, look=look, density=self._density(node))
-
-    def _density(self, node: Node) -> float | None:
-        """The share of the pairs that attention looks at; None for all of them, and for what has no pairs."""
-        if not isinstance(node.primitive, Attend):
-            return None
-        found = node.primitive.density(tuple(sized(self.graph.tensor(edge), self.values) for edge in node.data))
-        return found if found is not None and found < 1 else None
+        one, name = self.cost[node.id], node.name or node.op
+        return Row(
+            name, node.key or node.id, text, shape, one.params, one.macs, 1,
+            look=(node.op, node.name, shape, one.params, one.macs), density=one.density, macs_dense=one.macs_dense,
+            weights=one.weights, moved=one.moved, live=one.live, kept=one.kept, matrix=one.matrix, scores=one.scores,
+            reach=str(one.field), stride=one.field.steps, seconds=self.times.get(node.id), op=node.op,
+        )
 
 
 def _folded(rows: list[Row]) -> tuple[Row, ...]:
