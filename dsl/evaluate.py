@@ -10,6 +10,7 @@ from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import ArchError, fail, nearest, offer
 from ogive.dsl.dims import Poly
+from ogive.dsl.further_down import made_further_down
 from ogive.dsl.load import Definition
 from ogive.dsl.lookup import Lookup, list_of, unlisted
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS, bounded_list, call, is_number
@@ -125,6 +126,11 @@ class Evaluator(Lookup):
         if inside is not None:
             return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame),
                         help=f"it stands in a scope, and is read in full: `{inside}`")
+        running = frame.body.chain[-1]
+        if isinstance(running, s.Network | s.Block):
+            later = made_further_down(expr.name, expr.span, running.body, self.trail(frame))
+            if later is not None:
+                return later
         visible = {name for name in frame.names.visible() if name.isidentifier()}
         usable = visible | {*frame.body.unit.names, *CONSTRUCTORS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
