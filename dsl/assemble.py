@@ -79,8 +79,8 @@ def graphs(
     The first is that of evaluation without optional inputs. All have every parameter.
 
     Raises:
-        ArchError: A107 a key is a weight and a prefix, or lies among the weights of another line; A143 a size is known only with an optional input; A206 an
-            assumption that one kind of call breaks.
+        ArchError: A107 a key is a weight and a prefix, or lies among another line's weights; A143 a size is known only
+            with an optional input; A206 an assumption that one kind of call breaks.
     """
     flags = tuple(x for x in (TRAINING, *optional) if x in work.flags)
     decided = [_decided(work, case) for case in cases(flags)]

@@ -1,4 +1,4 @@
-"""Networks without a public reference that read or write maps: each against what its paper says, written out in torch."""
+"""Networks without a public reference that read or write maps, each against its paper written out in torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def compiled(*key: str, **settings: object) -> torch.nn.Module:
     module = ogive.compile(ogive.load(*key, **settings)).double().eval()
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
-            if name.endswith("running_mean") or tensor.dim() == 1 and name.endswith("bias"):
+            if name.endswith("running_mean") or (tensor.dim() == 1 and name.endswith("bias")):
                 tensor.normal_(0, 0.1)
             elif name.endswith("running_var"):
                 tensor.uniform_(0.8, 1.2)
@@ -85,7 +85,7 @@ def test_the_weights_of_deconvnet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("boxes", "background", "channels"), [(2, False, 30), (3, False, 35), (3, True, 36)],
+    ("boxes", "background", "channels"), [(2, False, 30), (3, False, 35), (3, True, 36)]
 )
 def test_the_channels_of_yolo(boxes: int, background: bool, channels: int) -> None:
     """7 x 7 cells of 5 numbers for each box and one for each of 20 classes: 30 for two boxes, 35 for three, one more
@@ -110,7 +110,7 @@ def test_a_cell_of_yolo() -> None:
 
 @pytest.mark.parametrize(("preset", "wide"), [("paper", 512 * 4), ("released", 64 * 4)])
 def test_what_passes_through_in_yolo_9000(preset: str, wide: int) -> None:
-    """The map of 26 x 26 joins that of 13 x 13 with four times its channels; 5 boxes of 5 + 20 numbers for each cell."""
+    """The map of 26 x 26 joins that of 13 x 13 with 4 times its channels; each cell has 5 boxes of 5 + 20 numbers."""
     network = ogive.load("yolo", f"YOLOv2.{preset}")
     with torch.device("meta"):
         module = ogive.compile(network)
@@ -146,7 +146,8 @@ def test_rcnn_looks_at_each_region_by_itself() -> None:
     assert answer["classes"].shape == (6, 21) and answer["boxes"].shape == (6, 84)
     text = "network N:\n    input x: B 3 H W, r: B K 4\n    x, r -> roi_align(8, strides=1, samples=1)\n"
     image = torch.randn(1, 3, 40, 50)
-    crops = ogive.compile(ogive.loads(text, "N"))(image, torch.tensor([[[4.0, 6.0, 12.0, 14.0], [0.0, 0.0, 16.0, 32.0]]]))
+    boxes = torch.tensor([[[4.0, 6.0, 12.0, 14.0], [0.0, 0.0, 16.0, 32.0]]])
+    crops = ogive.compile(ogive.loads(text, "N"))(image, boxes)
     cells = torch.arange(8) + 0.5  # samples lie in the middles of cells, of 4 x 2 pixels in the second region
     assert torch.allclose(crops[1], bilinear(image[0], 4 * cells, 2 * cells), atol=1e-5)
     assert torch.allclose(crops[0], bilinear(image[0], cells + 6, cells + 4), atol=1e-5)

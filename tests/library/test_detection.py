@@ -75,6 +75,7 @@ def levels(model: torch.nn.Module, image: torch.Tensor) -> Tensors:
     return answers["cls_logits"], answers["bbox_regression"], answers["bbox_ctrness"]
 
 
+@pytest.mark.long
 def test_fcos() -> None:
     model = Calling(detection("fcos", peers.torchvision().ops.misc.FrozenBatchNorm2d), levels)
     hold(ogive.compile(ogive.load("fcos", "FCOS")), model, 96, batch=1)
@@ -85,7 +86,8 @@ def test_fcos_starts_at_a_probability_of_one_in_a_hundred() -> None:
     assert torch.allclose(bias.sigmoid(), torch.full((91,), 0.01))
 
 
-@pytest.mark.parametrize("preset", ["plain", pytest.param("aux", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("preset", ["plain", "aux"])
 def test_fcn(preset: str) -> None:
     aux = preset == "aux"
     theirs = peers.create("torchvision.fcn_resnet50", weights_backbone=None, aux_loss=aux)

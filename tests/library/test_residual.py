@@ -1,8 +1,9 @@
-"""Residual networks as such: with and without skips, layers left out, steps of an equation, a network behind another."""
+"""Residual networks as such: with skips and without, with layers left out, as steps of an equation; and a cascade."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import peers
 import pytest
@@ -44,13 +45,14 @@ def test_more_layers_smaller_steps(solver: str, errors: dict[int, float]) -> Non
         found.append(abs(module(torch.ones(1, 1, dtype=torch.float64)).item() - exact))
         assert f"{found[-1]:.2e}" == f"{printed:.2e}"
     shrink = 2 if solver == "euler" else 16
-    assert all(abs(a / b / shrink - 1) < 0.03 for a, b in zip(found, found[1:], strict=False))
+    assert all(abs(a / b / shrink - 1) < 0.03 for a, b in pairwise(found))
 
 
 def test_one_block_for_all_times() -> None:
     """Four times as many runs, one set of weights; a residual network has one for each step."""
     euler, rk4 = (ogive.load("neural_ode", f"NeuralODE.{x}") for x in ("euler", "rk4"))
-    assert euler.parameter_count == rk4.parameter_count == ogive.load("neural_ode", "NeuralODE.rk4", steps=40).parameter_count
+    longer = ogive.load("neural_ode", "NeuralODE.rk4", steps=40)
+    assert euler.parameter_count == rk4.parameter_count == longer.parameter_count
     step = (rk4.macs() - euler.macs()) / 30
     assert step == 2 * 65 * 64 * 9 * 112 * 112
     layers = [ogive.load("neural_ode", "ODEResNet", steps=n).parameter_count for n in (1, 2, 10)]
@@ -80,7 +82,10 @@ def test_a_plain_network_is_its_resnet_without_projections(plain: str, peer: str
 
 def test_to_add_nothing_is_easy_with_a_skip_alone() -> None:
     """A block whose last norm is zero hands on its input; without the skip it forgets it."""
-    text = "from resnet import BasicBlock\nnetwork N(skip: bool):\n    input x: B 8 H W\n    b = BasicBlock(8, zero=True, skip=skip)\n"
+    text = (
+        "from resnet import BasicBlock\n"
+        "network N(skip: bool):\n    input x: B 8 H W\n    b = BasicBlock(8, zero=True, skip=skip)\n"
+    )
     x = torch.randn(1, 8, 6, 6).relu()
     with_skip, without = (ogive.compile(ogive.loads(text, "N", skip=skip)).eval()(x) for skip in (True, False))
     assert torch.equal(with_skip, x)
@@ -94,7 +99,8 @@ def test_branches_that_end_in_zero_leave_the_skip_path() -> None:
     state = module.state_dict()
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        x = F.max_pool2d(F.relu(norm(F.conv2d(image, state["conv1.weight"], stride=2, padding=3), state, "bn1")), 3, 2, 1)
+        x = norm(F.conv2d(image, state["conv1.weight"], stride=2, padding=3), state, "bn1")
+        x = F.max_pool2d(F.relu(x), 3, 2, 1)
         for s in range(4):
             key = f"layer{s + 1}.0.downsample"
             x = F.relu(norm(F.conv2d(x, state[f"{key}.0.weight"], stride=2 if s else 1), state, f"{key}.1"))
@@ -121,7 +127,7 @@ def test_survival_falls_with_the_depth() -> None:
     network = ogive.load("stochastic_depth", "StochasticDepth.r110")
     rates = [n.primitive.p for n in network.graph if n.op == "drop_path"]
     assert len(rates) == 54
-    assert rates == pytest.approx([0.5 * (l + 1) / 54 for l in range(54)])
+    assert rates == pytest.approx([0.5 * layer / 54 for layer in range(1, 55)])
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
@@ -177,7 +183,10 @@ def test_a_cascade_costs_both() -> None:
 
 def test_a_deformable_convolution_starts_as_a_plain_one() -> None:
     """Version 2 with half its weight: a mask of sigmoid(0)."""
-    text = "from deform import DeformConv\nnetwork N(masked: bool):\n    input x: B 8 H W\n    c = DeformConv(4, masked=masked)\n"
+    text = (
+        "from deform import DeformConv\n"
+        "network N(masked: bool):\n    input x: B 8 H W\n    c = DeformConv(4, masked=masked)\n"
+    )
     x = torch.randn(1, 8, 9, 7)
     for masked, weight in ((False, 1.0), (True, 0.5)):
         module = ogive.compile(ogive.loads(text, "N", masked=masked)).eval()
