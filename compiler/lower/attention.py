@@ -257,9 +257,8 @@ class _Use:
                 project = emit.weight(f"{prefix}E")
                 if seen is not None:
                     k, v = (emit.call(torch.where, seen, x, 0.0) for x in (k, v))
-                k, v = emit.call(torch.matmul, project, k), emit.call(
-                    torch.matmul, project if share else emit.weight(f"{prefix}F"), v
-                )
+                k = self._projected(project, k)
+                v = self._projected(project if share else emit.weight(f"{prefix}F"), v)
                 return self._fused(q, k, v, scale)
             case Pooled(stride, by):
                 pool = PooledKeys(per_axis(stride, len(self.keys.grid) or 1, str(over)), by)
@@ -285,6 +284,13 @@ class _Use:
                 written = NystromAttention(landmarks, iterations, scale)
                 return emit.module(written, q, k, v, *more, at=core, shelved=True)
         raise TypeError(f"no lowering of the mechanism `{over}`")
+
+    def _projected(self, project: Value, x: Value) -> Value:
+        """Fewer positions, by a map that all heads share: one product, not one for each."""
+        emit = self.emit
+        flat = emit.method("flatten", emit.method("transpose", x, 1, 2), 2)
+        made = emit.method("unflatten", emit.call(torch.matmul, project, flat), 2, (len(self.heads), -1))
+        return emit.method("transpose", made, 1, 2)
 
     def _width(self) -> int:
         """Channels of a head of q and k."""

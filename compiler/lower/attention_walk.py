@@ -21,8 +21,14 @@ __all__ = ["AT_ONCE", "Places", "Step", "Walk", "at_once"]
 AT_ONCE: Final = 1 << 21
 """Numbers of a mask, or of scores that are written out, at one time."""
 
-COPIED: Final = 1 << 22
-"""Bytes that are copied for one call of a kernel: what fits in a cache, and is not fetched anew from the system."""
+COPIED: Final = 1 << 20
+"""Bytes that are copied for one call of a kernel: what is still in a cache when it is read."""
+
+PACKED: Final = 1 << 19
+"""The same of what is a view, in half precision: torch lays the keys of a whole call together before it begins."""
+
+FEW_KEYS: Final = 128
+"""With more keys an entry has enough to do by itself."""
 
 
 def at_once(rows: int, each: int) -> int:
@@ -80,9 +86,9 @@ class Places:
             return _view(x, piece)
         assert table is not None
         batch, _, heads, width = x.shape
-        if x.stride(2) == width and x.stride(3) == 1:  # whole rows of all heads are copied at once
-            flat = x.as_strided((*x.shape[:2], heads * width), (*x.stride()[:2], 1))
-            return flat.index_select(1, table.flatten()).view(batch, *table.shape, heads, width)
+        if batch == 1 and x.stride(2) == width and x.stride(3) == 1:  # whole rows of all heads are copied at once
+            flat = x.as_strided((x.shape[1], heads * width), (x.stride(1), 1))
+            return flat.index_select(0, table.flatten()).view(1, *table.shape, heads, width)
         return x.index_select(1, table.flatten()).view(batch, *table.shape, heads, width)
 
     def put(self, x: Tensor, value: Tensor) -> None:
@@ -251,8 +257,8 @@ class Walk:
         looks_up: some positions lie in no strides.
     """
 
-    def __init__(self, plan: Plan, heads: Sequence[int], queries: int, keys: int, each: int) -> None:
-        """`each`: bytes of one position, all samples and heads."""
+    def __init__(self, plan: Plan, heads: Sequence[int], queries: int, keys: int, each: int, half: bool) -> None:
+        """`each`: bytes of one position, all samples and heads; `half`: of numbers of half precision."""
         self.steps: list[Step] = []
         self.once = True
         local = {head: i for i, head in enumerate(heads)}
@@ -268,7 +274,9 @@ class Walk:
                 for q in those:
                     answered[head][q] = 1
             copied = max(0 if x.is_view else x.count for x in (part.q, part.k)) * each
-            for piece in part.split(max(1, COPIED // copied) if copied else part.batch):
+            viewed = max(part.q.count, part.k.count) * each if half and part.k.count <= FEW_KEYS else 0
+            most = max(1, COPIED // copied) if copied else max(1, PACKED // viewed) if viewed else part.batch
+            for piece in part.split(most):
                 self.steps.append(_step(piece, _chosen(mine, len(heads)), queries, keys, fresh))
         self.looks_up = any(table is not None for s in self.steps for x in (s.q, s.k) for table in x.tables)
         self.complete = all(all(flags) for flags in answered)

@@ -88,7 +88,7 @@ class OrderedParts(PartsAttention):
     def walk(self, q: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> Walk | None:
         """The steps for these sizes on tokens in `order`; where they were is kept for what goes by positions."""
         each = q.shape[0] * q.shape[1] * q.shape[3] * q.element_size()
-        key = (queries, keys, each)
+        key = (queries, keys, each, q.element_size() < 4)
         if key not in self.walks:
             walked = plan_of(self, queries, keys)
             moved, start = list[Part](), 0
@@ -97,10 +97,11 @@ class OrderedParts(PartsAttention):
                 moved.append(replace(part, q=stretch, k=stretch))
                 start += part.batch * part.q.count
             with torch.inference_mode(False):
-                made = Walk(replace(walked, parts=tuple(moved)), self.of, start, start, each)
-                for step, part in zip(made.steps, walked.parts, strict=True):
-                    rows = torch.tensor([part.q.row(entry) for entry in range(part.batch)])
-                    step.cache["positions"] = rows, rows
+                made = Walk(replace(walked, parts=tuple(moved)), self.of, start, start, *key[2:])
+                rows = [part.q.row(entry) for part in walked.parts for entry in range(part.batch)]
+                for step in made.steps:  # one part may be several
+                    own, rows = torch.tensor(rows[: step.q.entries]), rows[step.q.entries :]
+                    step.cache["positions"] = own, own
             self.walks.clear()
             self.walks[key] = made
         return self.walks[key]

@@ -187,7 +187,10 @@ def _pooled(
             filters = torch.stack([weight[head * d : (head + 1) * d, 0][(slice(None), *i)] for i in inside])
             made.append((some * filters).sum(1))
         elif over.by == "max":
-            top = some.masked_fill(~shown, float("-inf")).amax(1)
+            hidden = some.masked_fill(~shown, float("-inf"))
+            top = hidden[:, 0]
+            for x_at in hidden.unbind(1)[1:]:  # of equal ones the first is taken
+                top = torch.where(x_at > top, x_at, top)
             made.append(torch.where(shown.any(1), top, torch.zeros_like(top)))
         else:
             made.append((some * shown).sum(1) / shown.sum(1).clamp(min=1))

@@ -139,6 +139,10 @@ def _all(space: Space, rows: tuple[int, ...]) -> Part:
     return Part((0,), _line(0, n), _line(0, m), (rows,))
 
 
+Entry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Queries, the keys that one of them sees, and for each query the bits of those that it sees."""
+
+
 def _lists(p: Pattern, space: Space, head: int) -> list[Part] | str:
     """A few queries at a time, and the keys that one of them sees; entries with as many keys are one batch."""
     rows = row_bits(p, space, head)
@@ -150,7 +154,8 @@ def _lists(p: Pattern, space: Space, head: int) -> list[Part] | str:
 
 
 def _listed(rows: tuple[int, ...], space: Space, size: int) -> list[Part]:
-    found: dict[int, list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]] = {}
+    found: dict[tuple[int, int], list[Entry]] = {}
+    cut: list[Entry] = []
     n = space.queries.size
     whole = space.queries.prefix
     edges = [0, whole, *range(whole + size, whole + space.queries.cells, size), whole + space.queries.cells, n]
@@ -164,12 +169,26 @@ def _listed(rows: tuple[int, ...], space: Space, size: int) -> list[Part]:
         keys = ones(union)
         runs = _runs(keys)
         keep = tuple([_packed(rows[q], runs) for q in few])
-        found.setdefault(len(few) << 40 | len(keys), []).append((tuple(few), tuple(keys), keep))
+        cut.append((tuple(few), tuple(keys), keep))
+    for entry in _joined(cut):
+        found.setdefault((len(entry[0]), len(entry[1])), []).append(entry)
     made = []
     for entries in found.values():
         q_index, k_index = (Index((_table([entry[i] for entry in entries]),)) for i in (0, 1))
         keeps = tuple([entry[2] for entry in entries])
         made.append(_tight(Part((0,), q_index, k_index, keeps[:1] if len(set(keeps)) == 1 else keeps)))
+    return made
+
+
+def _joined(cut: list[Entry]) -> list[Entry]:
+    """Entries that follow each other and see the same keys, all of them, as one: kernels like many queries."""
+    made: list[Entry] = []
+    for q, keys, keep in cut:
+        full = (1 << len(keys)) - 1
+        if made and made[-1][1] == keys and all(row == full for row in (*keep, *made[-1][2])):
+            made[-1] = (made[-1][0] + q, keys, made[-1][2] + keep)
+        else:
+            made.append((q, keys, keep))
     return made
 
 

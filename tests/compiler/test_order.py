@@ -11,6 +11,7 @@ import torch.fx as fx
 
 import ogive
 from ogive.compiler.freeze import Frozen
+from ogive.compiler.lower import attention_walk
 from ogive.compiler.module import Network, recast
 from ogive.compiler.passes.bake_eval import bake_eval
 from ogive.compiler.passes.order import gathers, order
@@ -118,6 +119,21 @@ def test_windows_that_do_not_shift_are_two_gathers_in_all() -> None:
     assert (gathers(before), gathers(after)) == (16, 2)
     x = torch.randn(1, 3, 64, 80, dtype=torch.float64)
     assert torch.equal(before(x), after(x))
+
+
+def test_windows_that_are_attended_to_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In half precision a part is several calls; where its positions were is known to each."""
+    _, together = bare(WINDOWED)
+    together = together.to(torch.bfloat16)
+    apart = copy.deepcopy(together)
+    x = torch.randn(2, 3, 64, 80).to(torch.bfloat16)
+    with torch.no_grad():
+        wanted = together(x)
+        monkeypatch.setattr(attention_walk, "PACKED", 1)
+        assert torch.equal(apart(x), wanted)
+    steps = [[len(walk.steps) for m in net.modules() if type(m) is OrderedParts for walk in m.walks.values()]
+             for net in (together, apart)]
+    assert all(few < many for few, many in zip(*steps, strict=True)) and steps[1][0] == 20, "windows of 32 x 40 places"
 
 
 @pytest.mark.parametrize("grid", [(72, 80), (60, 68)])
