@@ -54,7 +54,9 @@ def test_scaled_scores() -> None:
     # printed: 0.9958, a 9 dropped, and [0.0008, 3.9840], the mean with [0, 4] in place of [3, 3]
     ([0.7, 8.48], [0.00042, 0.99958], [3, 3], [2.9996, 2.9996]),
 ])
-def test_softmax_and_weighted_sum(scores: list[float], weights: list[float], other: list[int], mean: list[float]) -> None:
+def test_softmax_and_weighted_sum(
+    scores: list[float], weights: list[float], other: list[int], mean: list[float]
+) -> None:
     found = run("Softmax", [scores])
     assert [round(w, 5) for w in found] == weights
     assert [round(x, 4) for x in run("Mean", [found], [[[2, 2], other]])] == mean
