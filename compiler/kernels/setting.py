@@ -107,11 +107,13 @@ def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: b
     Tiles are no larger than a part; they shrink until what a block keeps in shared memory fits the device. The tiles of
     "list" are those of its lists and stay.
     """
-    large = 64 if setting.dtype == "fp32" or backward or setting.width > 128 or device.capability < 80 else 128
+    exact = setting.dtype == "fp32" and setting.precision == "ieee"
     fixed = setting.keep == "list"
+    large, broad = _exact(setting, backward) if exact else (
+        64 if setting.dtype == "fp32" or backward or setting.width > 128 or device.capability < 80 else 128, 64)
     m = setting.block_m if fixed else min(large, _power(rows))
-    n = setting.block_n if fixed else min(64, _power(columns))
-    made = replace(setting, block_m=m, block_n=n, stages=3 if device.capability >= 90 else 2)
+    n = setting.block_n if fixed else min(broad, _power(columns))
+    made = replace(setting, block_m=m, block_n=n, stages=3 if device.capability >= 90 and not exact else 2)
     while shared_bytes(made, backward) > device.shared:
         if made.stages > 1:
             made = replace(made, stages=made.stages - 1)
@@ -122,8 +124,16 @@ def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: b
         else:
             break  # the compiled kernel says how much it takes, and is refused then
     wide = made.width > 64 or made.values > 64
-    warps = 8 if made.block_m >= 128 or (made.block_m >= 64 and (wide or backward)) else 4
+    warps = 8 if exact or made.block_m >= 128 or (made.block_m >= 64 and (wide or backward)) else 4
     return replace(made, warps=warps if made.block_m > 16 else 4)
+
+
+def _exact(setting: Setting, backward: bool) -> tuple[int, int]:
+    """Queries and keys of a tile of float32: without tensor cores all of it lies in registers, and must fit them."""
+    width = max(setting.width, setting.values)
+    if width <= 96:
+        return (32 if backward else 64), 32
+    return (16 if backward and width > 128 else 32), (32 if not backward and width <= 128 else 16)
 
 
 def shared_bytes(setting: Setting, backward: bool = False) -> int:
