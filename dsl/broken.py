@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ogive.dsl.diagnostics import Diagnostic, Label
 from ogive.dsl.digest import PARTS, digest
 from ogive.dsl.figures import UNITS, bounds, like
-from ogive.dsl.graph import Graph
+from ogive.dsl.graph import COUNTED_AT, Graph, Guard
 from ogive.dsl.load import Unit
 from ogive.dsl.repairs import Repair, Row, repairs
 from ogive.dsl.source import Span
@@ -71,8 +71,23 @@ def cause(tables: Sequence[tuple[str, Sequence[Claim]]], stands: Container[str],
 
 
 def _misprint(claim: Claim) -> Diagnostic:
-    return Diagnostic("A404", _title(claim), claim.span, notes=("the digest holds: the network is the one it was",),
+    notes = ("the digest holds: the network is the one it was",)
+    guards = _refused(claim)
+    if guards:
+        labels = tuple(Label(g.span, f"only where `{g.condition.show()}`, which is not so here") for g in guards)
+        return Diagnostic("A404", _title(claim), claim.span, labels=labels, notes=notes,
+                          help="say there what holds of a batch of 1, for which multiply-adds are counted")
+    return Diagnostic("A404", _title(claim), claim.span, notes=notes,
                       help=f"`{_printed(claim)}` instead of `{claim.printed}`")
+
+
+def _refused(claim: Claim) -> list[Guard]:
+    """What the network assumes, and is not so at the sizes at which a figure is counted."""
+    if claim.figure != "macs" or claim.graph is None:
+        return []
+    sizes = {**COUNTED_AT, **claim.sizes}
+    known = [g for g in claim.graph.guards if g.condition.symbols <= sizes.keys()]
+    return [g for g in known if not g.condition.holds(sizes)][:2]
 
 
 def _changed(
@@ -86,7 +101,7 @@ def _changed(
     elif others:
         notes.append(_title(others[0]))
     found = _repairs(rows, changed, unit)
-    labels = tuple(Label(r.span, f"{r.words} every figure of the table holds") for r in found)
+    labels = tuple(Label(r.span, f"{r.words} {_held(r)}") for r in found)
     said = [f"{network.rpartition('.')[2]}: " + "  ".join(_printed(c) for c in row if not c.holds)
             for network, row in changed.items()]
     more = f", and {len(said) - ROWS} more rows" if len(said) > ROWS else ""
@@ -96,6 +111,10 @@ def _changed(
     if found:
         hint = f"{where}; if another network is meant, {hint}"
     return Diagnostic("A404", _title(first), first.span, labels=labels, notes=tuple(notes), help=hint)
+
+
+def _held(repair: Repair) -> str:
+    return "every figure of the table holds" if repair.digest else "all figures but the digest hold: it has a name"
 
 
 def _repairs(
@@ -127,9 +146,15 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
             off |= {part: now[part] != printed for part, printed in _parts(c.printed).items()}
         elif not c.holds or (c.figure == "params" and params is not None):  # rounded, a figure moves unseen
             off[c.figure] = not c.holds
+
+    def figures(graph: Graph) -> bool:
+        return all(replace(c, actual=actual(graph, c.figure, c.sizes)).holds for c in claims if c.figure != "digest")
+
     wrong = graph is None or not all(c.holds for c in claims)
-    exact = any(c.figure == "digest" for c in claims)
-    return Row(network, holds, features, off, None if params is None else int(params.replace("_", "")), wrong, exact)
+    digests = [c.printed for c in claims if c.figure == "digest"]
+    printed = digests[0] if digests and _is_digest(digests[0]) else ""
+    number = None if params is None else int(params.replace("_", ""))
+    return Row(network, holds, features, off, number, wrong, bool(digests), printed, figures)
 
 
 def _parts(printed: str) -> dict[str, object]:
@@ -156,6 +181,10 @@ def _title(claim: Claim) -> str:
     return f"`{claim.network}` has {claim.actual:,} {what}, not {claim.printed}"
 
 
+def _is_digest(printed: str) -> bool:
+    return [len(p) for p in printed.split("-")] == [letters for _, letters in PARTS]
+
+
 def _printed(claim: Claim) -> str:
     """What the cell would say."""
     return f'"{claim.actual}"' if isinstance(claim.actual, str) else like(claim.printed, claim.actual)
@@ -164,7 +193,7 @@ def _printed(claim: Claim) -> str:
 def _other(printed: str, actual: str) -> str:
     """What two digests say about the difference: the first of their groups that is another one."""
     pairs = list(zip(printed.split("-"), actual.split("-"), strict=False))
-    if len(pairs) != len(PARTS) or [len(p) for p, _ in pairs] != [letters for _, letters in PARTS]:
+    if not _is_digest(printed):
         return "what stands here is no digest: it has " + ", ".join(f"{n} letters for its {w}" for w, n in PARTS)
     weights, ops, _ = (a == b for a, b in pairs)
     if not weights:

@@ -10,7 +10,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.assemble import Returns, graphs
 from ogive.dsl.body import Bodies
 from ogive.dsl.built import Attempt, Built
-from ogive.dsl.diagnostics import ArchError, Diagnostic, fail, offer
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
 from ogive.dsl.dims import Dim, TooLarge
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Node, Returned
@@ -183,7 +183,9 @@ def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Fra
     ids: list[str] = []
     roles: dict[str, Role] = {}
     if not ports:
-        raise fail("A116", f"`{node.name}` has no input", node.name_span, help="`input image: B 3 H W`")
+        first = next((st.span for st in node.body if not isinstance(st, s.Presets | s.Expect)), None)
+        raise fail("A116", f"`{node.name}` has no input", node.name_span, help="`input image: B 3 H W`",
+                   labels=[Label(first, "it stands above the lines that read it")] if first else [])
     for port in ports:
         if port.is_list:
             raise fail("A140", f"`{port.name}` is a list, and a network's inputs are single tensors", port.span,

@@ -7,15 +7,18 @@ independent lines, on the names of lines without weights, on how the text is div
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Graph, Node
-from ogive.dsl.ops.record import Reference, show_setting
+from ogive.dsl.ops.record import Primitive, Reference, show_setting
 
-__all__ = ["PARTS", "digest", "same"]
+__all__ = ["PARTS", "digest", "ops_of", "part", "same", "text_of", "weights_of"]
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 PARTS = (("weights", 4), ("ops", 4), ("wiring", 8))
 """The parts of a digest in order, with their letters: keys and shapes; ops with settings; both, and who reads what.
@@ -32,19 +35,39 @@ def same(left: Graph, right: Graph) -> bool:
     return _full(left) == _full(right)
 
 
+def ops_of(graph: Graph) -> list[str]:
+    """What stands for each node in the second part, in the order they run."""
+    return _walked(graph)[0]
+
+
+def weights_of(graph: Graph) -> list[str]:
+    """What stands for each weight in the first part: its key, a blank, and what it is."""
+    return [
+        f"{key} {list(p.weight.shape)} {p.weight.dtype} {p.weight.buffer} {p.weight.trainable} {p.tied}"
+        for key, p in graph.parameters.items()
+    ]
+
+
+def part(texts: Iterable[str], letters: int) -> str:
+    """The first or second part of a digest, of what stands for each weight or node, in any order."""
+    return _hash(sorted(texts))[:letters]
+
+
 def _full(graph: Graph) -> tuple[str, str, str]:
+    ops, found = _walked(graph)
+    wiring = [*(found[name] for name in graph.inputs), *(f"{name} {_edge(e, found)}" for name, e in graph.outputs)]
+    return _hash(sorted(weights_of(graph))), _hash(sorted(ops)), _hash(wiring)
+
+
+def _walked(graph: Graph) -> tuple[list[str], dict[str, str]]:
+    """What stands for each node, and for each of them with all that it reads."""
     found: dict[str, str] = {}
     ops: list[str] = []
     for node in graph:  # in the order they run: what a node reads stands above it
         op = _op(node, found)
         ops.append(op)
         found[node.id] = _hash([op, node.key, *(_edge(e, found) for e in node.inputs), *_given(node, found)])
-    weights = sorted(
-        f"{key} {list(p.weight.shape)} {p.weight.dtype} {p.weight.buffer} {p.weight.trainable} {p.tied}"
-        for key, p in graph.parameters.items()
-    )
-    wiring = [*(found[name] for name in graph.inputs), *(f"{name} {_edge(e, found)}" for name, e in graph.outputs)]
-    return _hash(weights), _hash(sorted(ops)), _hash(wiring)
+    return ops, found
 
 
 def _op(node: Node, found: dict[str, str]) -> str:
@@ -53,11 +76,16 @@ def _op(node: Node, found: dict[str, str]) -> str:
         (tensor,) = node.outputs
         axes = ", ".join(f"{axis.role} {show(axis.size)}" for axis in tensor.axes)
         return f"{node.op} {node.name} {axes} of {tensor.dtype}"
-    settings = (f"{name}={_setting(value, found)}" for name, value in node.primitive.settings().items())
-    return f"{node.op}({', '.join(settings)})"
+    return text_of(node.primitive, found)
 
 
-def _setting(value: Any, found: dict[str, str]) -> str:
+def text_of(primitive: Primitive, found: Mapping[str, str] = NOTHING) -> str:
+    """What stands for an op in the second part; `found` has what stands for the nodes that its settings name."""
+    settings = (f"{name}={_setting(value, found)}" for name, value in primitive.settings().items())
+    return f"{primitive.op}({', '.join(settings)})"
+
+
+def _setting(value: Any, found: Mapping[str, str]) -> str:
     """A setting as it would be typed; a node that it names stands for itself, whatever it is called."""
     if isinstance(value, Reference):
         return found.get(value.node, show_setting(value))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
 
 from ogive.dsl.conditions import Condition
 from ogive.dsl.diagnostics import fail
@@ -17,8 +18,12 @@ from ogive.dsl.types import Tensor, sized
 from ogive.dsl.when import ALWAYS, When
 
 __all__ = [
-    "Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind", "Returned", "edges_of",
+    "COUNTED_AT", "Edge", "Given", "Graph", "Guard", "Node", "Parameter", "Region", "RegionKind", "Returned",
+    "edges_of",
 ]
+
+COUNTED_AT: Final[Mapping[str, int]] = MappingProxyType({"B": 1, "H": 224, "W": 224})
+"""The sizes at which multiply-adds are counted, where nothing else says them."""
 
 RegionKind = Literal["network", "block", "scope", "residual", "gate", "append", "repeat", "iteration", "scan"]
 
@@ -200,7 +205,7 @@ class Graph:
         Raises:
             KeyError: a free symbol other than B, H, W has no size.
         """
-        values = {"B": 1, "H": 224, "W": 224, **(sizes or {})}
+        values = {**COUNTED_AT, **(sizes or {})}
         return sum(self.cost(node, values) for node in self)
 
     def cost(self, node: Node, sizes: Mapping[str, int]) -> int:

@@ -30,7 +30,7 @@ def lint(unit: Unit, built: Mapping[str, Built]) -> list[Diagnostic]:
     found = [*_imports(unit)]
     for definition in unit.file.definitions:
         if isinstance(definition, s.Network | s.Block):
-            found += [*_parameters(definition), *_constants(definition), *_flows(definition)]
+            found += [*_parameters(definition, unit), *_constants(definition), *_flows(definition)]
     found += _dropped(unit, built)
     return sorted(found, key=lambda d: d.order)
 
@@ -48,15 +48,30 @@ def _imports(unit: Unit) -> Iterator[Diagnostic]:
                                "take it out, or use it")
 
 
-def _parameters(definition: s.Network | s.Block) -> Iterator[Diagnostic]:
-    body = tuple(x for x in definition.body if not isinstance(x, s.Presets | s.Expect))
+def _parameters(definition: s.Network | s.Block, unit: Unit) -> Iterator[Diagnostic]:
+    body = tuple(x for x in definition.body if not isinstance(x, s.Presets | s.Expect | s.Budget))
     used = {name for name, _ in names_read(body)}
     defaults = [{name for name, _ in names_read(p.default)} for p in definition.params]
     reading = Counter(name for names in defaults for name in names)
     for param, own in zip(definition.params, defaults, strict=True):
         if param.name not in used and reading[param.name] == (param.name in own):
             yield _warning("A602", f"`{definition.name}` has a parameter `{param.name}`, and nothing in it reads it",
-                           param.span, "take it out, or use it where it was meant: setting it changes nothing")
+                           param.span, "take it out, or use it where it was meant: setting it changes nothing",
+                           list(_not_handed_on(param.name, definition, unit)))
+
+
+def _not_handed_on(name: str, definition: s.Network | s.Block, unit: Unit) -> Iterator[Label]:
+    """Blocks run here that have a parameter of this name, and are not given it."""
+    for call, _ in walk(definition.body):
+        if not isinstance(call, s.Call) or not isinstance(call.func, s.Name):
+            continue
+        known = unit.names.get(call.func.name)
+        if known is None or not isinstance(known.node, s.Network | s.Block):
+            continue
+        at = next((i for i, param in enumerate(known.node.params) if param.name == name), None)
+        placed = sum(arg.name is None for arg in call.args)
+        if at is not None and at >= placed and all(arg.name != name for arg in call.args):
+            yield Label(call.span, f"`{call.func.name}` has a `{name}`, and is not given this one")
 
 
 def _constants(definition: s.Network | s.Block) -> Iterator[Diagnostic]:
@@ -152,13 +167,31 @@ def _suites(definition: s.Network | s.Block) -> Iterator[tuple[s.Stmt, ...]]:
 
 
 def _dropped(unit: Unit, built: Mapping[str, Built]) -> Iterator[Diagnostic]:
-    """Lines of this file that are built, and that no result of any network needs."""
+    """Lines of this file that are built, and that no result of any network needs: each last of a chain once, with the
+    place where the result is that does not need it."""
     needed = {node.span for network in built.values() for node in network.graph}
     seen: set[Span] = set()
     for network in built.values():
+        feeding = {edge.node for node in network.dropped for edge in node.inputs}
         for node in network.dropped:
-            if node.span not in needed and node.span not in seen and node.span.source is unit.source:
-                seen.add(node.span)
-                name = node.name or node.op
-                yield _warning("A605", f"no result needs `{name}`: it is left out of the network", node.span,
-                               "read it where it was meant, `return` it, or take the line out")
+            if node.span in needed or node.span in seen or node.span.source is not unit.source:
+                continue
+            if node.id in feeding:
+                continue
+            seen.add(node.span)
+            name = node.name or node.op
+            result = _result_beside(node.span, unit)
+            labels = [Label(result, "the result is this")] if result is not None and result != node.span else []
+            yield _warning("A605", f"no result needs `{name}`: it is left out of the network", node.span,
+                           "read it where it was meant, `return` it, or take the line out", labels)
+
+
+def _result_beside(span: Span, unit: Unit) -> Span | None:
+    """The last line of the body of the definition in which a place is."""
+    for definition in unit.file.definitions:
+        inside = definition.span.source is span.source and definition.span.start <= span.start < definition.span.end
+        if inside and isinstance(definition, s.Network | s.Block) and definition.body:
+            last = definition.body[-1].span
+            end = last.source.text.find("\n", last.start)
+            return Span(last.source, last.start, min(last.end, end if end >= 0 else last.end))
+    return None

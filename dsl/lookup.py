@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from ogive.dsl import syntax as s
-from ogive.dsl.diagnostics import fail, offer
+from ogive.dsl.diagnostics import Label, fail, offer
 from ogive.dsl.operators import Operators, is_tensor
 from ogive.dsl.ops.record import Size
 from ogive.dsl.source import Span
@@ -64,8 +64,10 @@ class Lookup(Operators):
             known += list(base.inner.table)
         what = f" of `{base.title}`" if base.title else ""
         notes = [] if known else [f"`{base.title or expr.base.span.text}` is a tensor, and has no names inside"]
+        scope = next((r.span for r in self.work.regions if r.path == base.title and r.kind != "network"), None)
         raise fail("A110", f"nothing{what} is called `{expr.name}`", expr.name_span,
-                   notes=notes, help=offer(expr.name, known, "there are") if known else None)
+                   labels=[Label(scope, f"`{base.title}` is made here")] if scope and base.inner else [], notes=notes,
+                   help=offer(expr.name, known, "there are") if known else None)
 
     def _of_each(self, items: tuple[Any, ...], expr: s.Attr, frame: Frame) -> Any:
         """`blocks[:].norm`: the list of what each item has under the name."""

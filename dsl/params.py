@@ -9,7 +9,7 @@ from typing import Any, Final
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.apply import Applier
-from ogive.dsl.diagnostics import ArchError, Label, fail, offer
+from ogive.dsl.diagnostics import ArchError, Label, fail, nearest, offer
 from ogive.dsl.dims import Poly
 from ogive.dsl.load import Definition
 from ogive.dsl.operators import is_tensor
@@ -97,7 +97,7 @@ class Parametrised(Applier):
                 continue
             if setting.name not in names:
                 raise fail("A301", f"`{node.name}` has no parameter `{setting.name}`", setting.place,
-                           notes=self.call_trail(frame),
+                           labels=_header(node, setting.name), notes=self.call_trail(frame),
                            help=offer(setting.name, names, "its parameters"))
             if setting.name in found:
                 raise fail("A308", f"`{setting.name}` is set twice", setting.span,
@@ -128,8 +128,11 @@ class Parametrised(Applier):
         params = [p.name for p in node.params]
         for i, column in enumerate(table.columns):
             if column.name not in params:
+                joined = next((name for name in params if _with_number(column.name, name)), None)
+                hint = None if joined is None else f"`{joined}` in the header: is `{column.name}=" \
+                    f"{joined.removeprefix(column.name)}` meant?"
                 raise fail("A305", f"`{node.name}` has no parameter `{column.name}`", column.span,
-                           help=offer(column.name, params, "its parameters"))
+                           labels=_header(node, column.name), help=hint or offer(column.name, params, "its parameters"))
             if column.name in [c.name for c in table.columns[:i]]:
                 raise fail("A305", f"the column `{column.name}` stands twice", column.span)
         seen: dict[str, Span] = {}
@@ -274,6 +277,20 @@ class Parametrised(Applier):
     @abstractmethod
     def file_frame(self, definition: Definition) -> Frame:
         """A frame with nothing but the names of a file (`body.py`)."""
+
+
+def _header(node: s.Network | s.Block, missing: str) -> list[Label]:
+    """The parameters that a definition has: the one that may be meant, else all of them."""
+    close = nearest(missing, [p.name for p in node.params])
+    one = next((p for p in node.params if p.name == close or _with_number(missing, p.name)), None)
+    if one is not None:
+        return [Label(one.span, "the parameter here")]
+    return [Label(node.params[0].span.to(node.params[-1].span), "its parameters")] if node.params else []
+
+
+def _with_number(name: str, other: str) -> bool:
+    """Whether one name is the other with a number behind it: `patch16`, where `patch=16` may have stood."""
+    return other.startswith(name) and other[len(name) :].isdigit()
 
 
 def _kind_of(default: Any) -> str:

@@ -2,30 +2,51 @@
 
 The figures of an `expect` table say that something is wrong, not where. So small changes are tried, one at a time:
 another number, a setting more or less, a line more or less, two lines the other way round, another source. The change
-that makes every figure of the table hold is where to look. What is tried is bounded by the nodes that are built for
-it, never by time: the same file gets the same words on every machine.
+that makes every figure of the table hold is where to look. Most changes are told apart without building, by the part of
+the digest that is of ops alone (`predicted.py`): those that lead to these ops come first, those that do not are left
+out, and the others are built. What is built is bounded by its nodes, never by time: the same file gets the same words
+on every machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import sqrt
 
 from ogive.dsl import syntax as s
 from ogive.dsl.build import build
 from ogive.dsl.diagnostics import ArchError
+from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import metered, spend, spent
+from ogive.dsl.predicted import Effect, Prediction
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
-from ogive.dsl.variations import inputs_varied, lines_varied, numbers, settings_guessed, settings_varied
+from ogive.dsl.variations import (
+    Variation,
+    cells_varied,
+    inputs_varied,
+    numbers,
+    settings_guessed,
+    settings_varied,
+)
+from ogive.dsl.variations_lines import (
+    UNNAMED,
+    Longer,
+    lines_added,
+    lines_fewer,
+    lines_moved,
+    names_given,
+    sources_varied,
+)
 
 __all__ = ["Repair", "Row", "repairs"]
 
-NODES = 30_000
+NODES = 8_000
 """Nodes that are built at most while looking, for all tables of a file together, which takes a few seconds."""
 NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
@@ -49,6 +70,10 @@ class Row:
     """Whether it does not have it now."""
     exact: bool
     """Whether a network that has all of this is the one that is meant: there is a digest."""
+    digest: str = ""
+    """The digest that is printed, where it is one."""
+    figures: Callable[[Graph], bool] = lambda graph: False
+    """Whether a network has all of this but the digest."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +82,8 @@ class Repair:
 
     span: Span
     words: str
+    digest: bool = True
+    """Whether the digests hold then, too."""
 
 
 @dataclass
@@ -67,6 +94,38 @@ class _Search:
     rows: Sequence[Row]
     graph: Graph | None
     nodes: int
+    numbers: list[tuple[s.Definition, s.Constant, Graph | None, list[int]]] = field(default_factory=list)
+    """Numbers to be tried one by one: with the network that has twice of it, and what else it may be."""
+    idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
+    """Numbers that twice as large do the same: in a condition, `stride != 1`, or read by nothing."""
+    nameless: list[Repair] = field(default_factory=list)
+    """What holds but for the name of a line."""
+
+    @cached_property
+    def prediction(self) -> Prediction | None:
+        row = self.rows[0]
+        return Prediction(self.graph, row.digest) if self.graph is not None and row.digest else None
+
+    def likely(self, change: Variation | Longer) -> bool | None:
+        """Whether a change leads to the ops that the digest stands for; None where that is not known."""
+        effect = change.effect if isinstance(change, Variation) else change.first.effect
+        return None if self.prediction is None else self.prediction.likely(effect)
+
+    def direct(self, effect: Callable[[int], Effect] | None, here: int) -> list[int] | None:
+        """The numbers that lead to the ops of the digest where one is a setting of a line's op; None where it is none,
+        or that is not known."""
+        if effect is None or self.prediction is None or self.prediction.likely(effect(here)) is None:
+            return None
+        return [n for n in _all(here) if self.prediction.likely(effect(n))]
+
+    def name_of(self, graph: Graph, known: Sequence[s.Definition]) -> str | None:
+        """The name of the line called `UNNAMED`, by the weights that the digest stands for."""
+        wanted, texts = self.rows[0].digest.split("-")[0], weights_of(graph)
+        whole = "\n".join(texts)
+        for name in names_given(known) if UNNAMED in whole else ():
+            if part(whole.replace(UNNAMED, name).split("\n"), PARTS[0][1]) == wanted:
+                return name
+        return None
 
     @property
     def left(self) -> int:
@@ -104,17 +163,17 @@ class _Search:
                 return False
         return True
 
-    def suspect(self, graph: Graph, small: bool) -> bool:
-        """Whether a change moved just those features that are off: what moves others is not the cause.
+    def idle(self, graph: Graph) -> bool:
+        """Whether a change moved nothing."""
+        row = self.rows[0]
+        return self.graph is not None and row.features(graph) == row.features(self.graph)
 
-        A small number may be one of several that all do the same (`stride != 1`), so one that moves nothing stays.
-        """
+    def suspect(self, graph: Graph) -> bool:
+        """Whether a change moved just those features that are off: what moves others is not the cause."""
         row = self.rows[0]
         if self.graph is None:
             return True
         now, then = row.features(graph), row.features(self.graph)
-        if small and now == then:
-            return True
         return all((now[name] != then[name]) is off for name, off in row.off.items())
 
 
@@ -124,6 +183,7 @@ class _Spent(Exception):
 
 def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair]:
     """The changes of one place each that make every row hold, at most `SHOWN`; where there is a digest, the only one.
+    Where none does, those that make all but the digests hold, for want of the name of a line.
 
     Args:
         rows: what must hold of each network of the table; first the one that is built most often, a small one that is
@@ -138,62 +198,143 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
                 found.append(repair)
             if rows[0].exact or len(found) == SHOWN:
                 break
-    return found
+    return found or search.nameless[:SHOWN]
 
 
 def _tried(search: _Search) -> Iterator[Repair]:
     if search.left <= 0:
         return
     definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
-    half = search.left // 2
-    for of_preset in (True, False):
+    wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
+    if wrong != {""} and len(wrong) == 1:
         for definition in definitions:
             search.look()
-            yield from _numbers(search, definition, of_preset, half)
-    for varied in (settings_varied, inputs_varied, lines_varied, settings_guessed):
+            yield from _each(search, definition, cells_varied(definition, wrong))
+            yield from _numbers(search, definition, True)
+        yield from _numbers_again(search, search.left // 2)
+    later: list[tuple[s.Definition, Variation | Longer]] = []
+    for definition, change in _changes(definitions, search.graph is None):
+        likely = search.likely(change)
+        if likely:
+            yield from _change(search, definition, change, definitions)
+        elif likely is None:
+            later.append((definition, change))
+    for definition in definitions:
+        search.look()
+        yield from _numbers(search, definition, False)
+    yield from _numbers_again(search, search.left // 3)
+    for definition, change in later:
+        yield from _change(search, definition, change, definitions)
+    for definition, value in search.idlers:
+        yield from _first(search, definition, value, (1, 2, 0))
+
+
+def _changes(definitions: Sequence[s.Definition], broken: bool) -> Iterator[tuple[s.Definition, Variation | Longer]]:
+    """Every change but of a number: those that are written by accident most often first."""
+    for varied in (
+        lambda d: settings_varied(d, definitions), lambda d: inputs_varied(d, broken), lines_moved, sources_varied,
+        lines_fewer, lambda d: lines_added(d, definitions), lambda d: settings_guessed(d, definitions),
+    ):
         for definition in definitions:
-            search.look()
-            for variation in varied(definition, search.unit):
-                if search.holds(definition, variation.tree):
-                    yield Repair(variation.span, variation.words)
+            for change in varied(definition):
+                yield definition, change
+
+
+def _each(search: _Search, definition: s.Definition, changes: Iterable[Variation]) -> Iterator[Repair]:
+    for change in changes:
+        if search.holds(definition, change.make()):
+            yield Repair(change.span, change.words)
+
+
+def _change(
+    search: _Search, definition: s.Definition, change: Variation | Longer, known: Sequence[s.Definition]
+) -> Iterator[Repair]:
+    """Try a change; a line more that needs a name under each that the weights of the digest have room for."""
+    if isinstance(change, Variation):
+        yield from _each(search, definition, [change])
+        return
+    if change.named is None or not search.rows[0].digest:
+        yield from _each(search, definition, [change.first])
+        return
+    graph = search.build(definition, change.first.make(), search.rows[0].network)
+    if graph is None:
+        return
+    name = search.name_of(graph, known)
+    if name is not None:
+        yield from _each(search, definition, [change.named(name)])
+    elif search.rows[0].figures(graph):
+        search.nameless.append(Repair(change.first.span, change.first.words, False))
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-def _numbers(search: _Search, definition: s.Definition, of_preset: bool, kept: int) -> Iterator[Repair]:
-    """Another number in one place. One build with twice the number tells whether it can be the cause, and where the
-    parameters are wrong, one more tells which number it should be. Numbers of presets are tried where one is wrong,
-    and `kept` nodes are left for other changes."""
+def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
+    """Another number in one place, of presets where one is wrong. One build with twice the number tells which numbers
+    lead to the ops of the digest; where none does by even steps, the number is kept to be looked at again."""
     row = search.rows[0]
-    now = None if search.graph is None else search.graph.parameter_count
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
-    found = [v for v, preset in numbers(definition) if (preset is not None) is of_preset and (
+    found = [(v, effect) for v, preset, effect in numbers(definition) if (preset is not None) is of_preset and (
         preset is None or wrong == {preset})]
-    others = [] if search.graph is not None else [v.value for v in found if isinstance(v.value, int)]
-    for value in found:
-        if search.left < kept:
-            return
+    others = [] if search.graph is not None else [v.value for v, _ in found if isinstance(v.value, int)]
+    for value, effect in found:
         here = value.value
         assert isinstance(here, int)
+        candidates = search.direct(effect, here)
+        if candidates is None:
+            step = max(here, 1)
+            twice = None if search.graph is None else _at(definition, value, here + step)
+            probe = None if twice is None else search.build(definition, twice, row.network)
+            if probe is not None and search.prediction is not None:
+                holds = search.prediction.along(here, step, probe)
+                candidates = [n for n in _all(here) if holds(n)]
+            if not candidates:
+                search.numbers.append((definition, value, probe, others))
+        yield from _first(search, definition, value, candidates or ())
 
-        def at(number: int, value: s.Constant = value) -> s.Definition:
-            literal = replace(value, value=number, literal=str(number))
-            return exchanged(definition, value, literal)  # type: ignore[no-any-return]
 
-        step = max(here, 1)
-        probe = None if now is None else search.build(definition, at(here + step), row.network)
-        if probe is not None and not search.suspect(probe, here < 10):
-            continue
-        candidates = [*_near(here), *others]
-        if probe is not None and now is not None and row.params is not None and row.params != now:
-            second = search.build(definition, at(here + 2 * step), row.network)
-            if second is not None:
-                solved = _solved((now, probe.parameter_count, second.parameter_count), row.params)
-                candidates = [round(here + step * x) + d for x in solved for d in (0, -1, 1)]
-                candidates += _near(here) if here < 10 else []
-        for number in dict.fromkeys(candidates):
-            if number != here and number >= 0 and search.holds(definition, at(number)):
-                yield Repair(value.span, f"with `{number}` here")
-                break
+def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
+    """The numbers that were kept, tried one by one; `kept` nodes are left for other changes."""
+    while search.numbers and search.left >= kept:
+        definition, value, probe, others = search.numbers.pop(0)
+        yield from _first(search, definition, value, [*_sought(search, definition, value, probe), *others])
+
+
+def _first(
+    search: _Search, definition: s.Definition, value: s.Constant, candidates: Iterable[int]
+) -> Iterator[Repair]:
+    """The first of some numbers with which everything holds."""
+    for number in dict.fromkeys(candidates):
+        if number != value.value and number >= 0 and search.holds(definition, _at(definition, value, number)):
+            yield Repair(value.span, f"with `{number}` here")
+            return
+
+
+def _at(definition: s.Definition, value: s.Constant, number: int) -> s.Definition:
+    """The definition with another number in one place."""
+    literal = replace(value, value=number, literal=str(number))
+    return exchanged(definition, value, literal)  # type: ignore[no-any-return]
+
+
+def _sought(
+    search: _Search, definition: s.Definition, value: s.Constant, probe: Graph | None
+) -> list[int]:
+    """What to try in place of a number, by what twice of it does."""
+    here, now, row = value.value, search.graph, search.rows[0]
+    assert isinstance(here, int)
+    step = max(here, 1)
+    if probe is None or now is None:
+        return _near(here)
+    if search.idle(probe):
+        search.idlers.append((definition, value))
+        return []
+    if not search.suspect(probe):
+        return [] if here < 10 else [here - 1, here + 1]  # a size that does not divide moves by leaps
+    if row.params is None or row.params == now.parameter_count:
+        return _near(here)
+    second = search.build(definition, _at(definition, value, here + 2 * step), row.network)
+    points = None if second is None else (now.parameter_count, probe.parameter_count, second.parameter_count)
+    solved = () if points is None else _solved(points, row.params)
+    whole = [round(here + step * x) for x in solved if abs(step * x - round(step * x)) < 1e-6]
+    return [*whole, *(_near(here) if here < 10 else [] if whole else [*_near(here), *_usual(here)])]
 
 
 def _near(number: int) -> list[int]:
@@ -202,7 +343,18 @@ def _near(number: int) -> list[int]:
     return [*near, *range(10)] if number < 10 else [*near, number * 10, number // 10]
 
 
-def _solved(points: tuple[int, int, int], wanted: int) -> list[float]:
+def _all(number: int) -> list[int]:
+    """Numbers that may have stood in place of another, where trying them costs little."""
+    return [*_near(number), *range(max(number - 9, 0), number + 10), *_usual(number), *range(10)]
+
+
+def _usual(number: int) -> list[int]:
+    """Numbers that networks are often made of, within a factor of four."""
+    usual = [2**n for n in range(3, 13)] + [3 * 2**n for n in range(2, 11)] + [14, 28, 56, 112, 224, 100, 1000]
+    return [n for n in usual if number / 4 <= n <= 4 * number]
+
+
+def _solved(points: tuple[int, int, int], wanted: int) -> Sequence[float]:
     """Where the quadratic through (0, 1, 2) takes a value: parameters are quadratic in a width."""
     c = points[0] - wanted
     a = (points[2] - 2 * points[1] + points[0]) / 2

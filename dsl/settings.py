@@ -12,17 +12,19 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ogive.dsl.diagnostics import ArchError, Label, fail, offer
-from ogive.dsl.dims import Poly
+from ogive.dsl.dims import Poly, symbols
 from ogive.dsl.dims_text import show
 from ogive.dsl.operators import is_tensor
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference
 from ogive.dsl.ports import Ports
 from ogive.dsl.source import Span
 from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Poison, Setting, Silent, describe, printed
-from ogive.dsl.work import Frame
+from ogive.dsl.work import Frame, Unsettled
 
 __all__ = ["NOTHING", "Settings", "fields_of"]
 
+SHOWN: Final = 4
+"""Inputs of one op whose lines an error quotes."""
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -177,10 +179,17 @@ class Settings(Ports):
             at, labels = self.place_of(setting, error.setting)
             label = self.sets(setting, error.setting) if labels else ""
         notes = [*error.notes]
+        if isinstance(error, Unsettled):
+            free = [(name, self.work.free[name][0]) for name in sorted(symbols(error.size)) if name in self.work.free]
+            labels += [Label(self.work.nodes[node].span, f"`{name}` is any size here") for name, node in free]
         for i, out in enumerate(outs):
-            where = self.work.nodes[out.edge.node]
-            notes.append(f"input {i + 1}: `{out.type}`, from line {where.span.line}" if len(outs) > 1
-                         else f"the input is `{out.type}`")
+            where = self.work.nodes[out.edge.node].span
+            if len(outs) == 1:
+                notes.append(f"the input is `{out.type}`")
+            elif len(outs) > SHOWN or where == at or any(where == label.span for label in labels):
+                notes.append(f"input {i + 1}: `{out.type}`, from line {where.line}")
+            else:
+                labels.append(Label(where, f"input {i + 1}: `{out.type}`"))
         return fail(error.code, error.title, at, label=label, labels=labels, notes=[*notes, *self.trail(frame)],
                     help=error.help)
 

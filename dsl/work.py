@@ -24,7 +24,7 @@ from ogive.dsl.unknown import is_unknown
 from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent
 from ogive.dsl.when import ALWAYS, When
 
-__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Work", "Written"]
+__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Unsettled", "Work", "Written"]
 
 
 class Runaway(Exception):
@@ -33,6 +33,15 @@ class Runaway(Exception):
     def __init__(self, error: ArchError) -> None:
         self.error = error
 
+
+
+class Unsettled(Mismatch):
+    """A size that is free, and must be a number."""
+
+    def __init__(self, title: str, size: Dim) -> None:
+        help = "pin the size in the network's input, as in `image: B 3 H=224 W=224`"
+        super().__init__(title, code="A205", help=help)
+        self.size = size
 
 
 class Mistakes:
@@ -365,9 +374,8 @@ class Place:
         if is_unknown(settled):  # a number all the same: `solve.py` carries it through
             return settled  # type: ignore[return-value]
         shown = show(size)
-        raise Mismatch(
-            f"{what} is `{shown}`, which depends on the input's size; a weight's shape is a number", code="A205",
-            help="pin the size in the network's input, as in `image: B 3 H=224 W=224`",
+        raise Unsettled(
+            f"{what} is `{shown}`, which depends on the input's size; a weight's shape is a number", settled
         )
 
     def _demand(self, condition: Condition, what: str) -> None:

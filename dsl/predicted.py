@@ -1,0 +1,264 @@
+"""What the ops of a network would be after a small change of its text, without building it: the second part of a digest
+is of the ops and their settings alone, and tells of most changes that they are not the one that is looked for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pydantic import ValidationError
+
+from ogive.dsl import syntax as s
+from ogive.dsl.digest import PARTS, ops_of, part, text_of
+from ogive.dsl.graph import Graph, Node
+from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Size
+from ogive.dsl.settings import fields_of
+from ogive.dsl.source import Span
+
+__all__ = ["Effect", "Less", "More", "Other", "Prediction", "Same", "Set"]
+
+Value: TypeAlias = bool | int | float | str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Same:
+    """The ops stay as they are; they are otherwise connected."""
+
+
+@dataclass(frozen=True)
+class Less:
+    """A line is gone."""
+
+    line: s.Line
+
+
+@dataclass(frozen=True)
+class More:
+    """A line more in a body; `owner` is what has the body, `beside` are its lines where an `if` decides about them."""
+
+    line: s.Line
+    owner: s.Network | s.Block | s.Line | s.Repeat | s.Scan
+    beside: tuple[s.Stmt, ...] = ()
+
+
+@dataclass(frozen=True)
+class Set:
+    """A line's op with another setting, by name or by place; without a value, with its default."""
+
+    call: s.Expr
+    setting: str | int
+    value: s.Expr | None
+
+
+@dataclass(frozen=True)
+class Other:
+    """A line's op is another one, with its defaults."""
+
+    name: s.Name
+    op: str
+
+
+_NUMBER: Final = re.compile(r"(?<![\w.-])\d+(?![\w.])")
+"""A whole number among the settings of an op."""
+
+Effect: TypeAlias = Same | Less | More | Set | Other
+
+
+class Prediction:
+    """One network as it is, and the ops that its digest stands for.
+
+    `likely` says of a change whether it leads to them; None where only building tells. It takes a change for one that
+    leaves all other ops as they are, which most do: it is asked what to try first, and what not to try.
+    """
+
+    def __init__(self, graph: Graph, digest: str) -> None:
+        _, self.wanted, _ = digest.split("-")
+        self.texts = texts = ops_of(graph)
+        self.ops = Counter(texts)
+        self.right = self._holds(self.ops)
+        self.lines: dict[Span, Counter[str]] = defaultdict(Counter)
+        self.nodes: dict[Span, list[Node]] = defaultdict(list)
+        self.runs: Counter[Span | str] = Counter()
+        self.named = {x.node for node in graph for x in _references(node)}
+        self.follows = any(name in graph.nodes and graph.nodes[name].inputs for name in self.named)
+        for region in graph.regions:
+            if region.kind == "block":
+                self.runs[region.title] += 1
+            if region.kind != "repeat":
+                self.runs[region.span] += 1
+        for node, text in zip(graph, texts, strict=True):
+            self.nodes[node.span].append(node)
+            around = {region.span for region in graph.region_chain(node) if region.kind != "network"}
+            for span in {node.span, *around}:
+                self.lines[span][text] += 1
+
+    def likely(self, effect: Effect | None) -> bool | None:
+        """Whether the ops would be those of the digest; None where that is not known without building."""
+        if effect is None or self.follows:
+            return None
+        if isinstance(effect, Same):
+            return self.right or None  # what nothing needs any more is left out
+        ops = self._after(effect)
+        return None if ops is None else self._holds(ops)
+
+    def along(self, here: int, step: int, probe: Graph) -> Callable[[int], bool]:
+        """Whether the ops would be those of the digest with another number in one place, told by the network with
+        `here + step` there: settings and how often a line runs are taken to grow by even steps."""
+        then = ops_of(probe)
+        after = Counter(then)
+        if self.follows or after == self.ops:
+            return lambda number: False
+        pairs = Counter(zip(self.texts, then, strict=False))
+        threads = [_Thread(a, b, n) for (a, b), n in pairs.items()] if len(then) == len(self.texts) else []
+        if not threads or any(thread.numbers is None for thread in threads):
+            threads = []
+        grown = {text: after[text] - self.ops[text] for text in self.ops | after}
+
+        def holds(number: int) -> bool:
+            ops = Counter[str]()
+            for thread in threads:
+                made = thread.at(number - here, step)
+                if made is None:
+                    return False
+                ops[made] += thread.count
+            if threads:
+                return self._holds(ops)
+            for text, more in grown.items():
+                count, rest = divmod(more * (number - here), step)
+                if rest or self.ops[text] + count < 0:
+                    return False
+                ops[text] = self.ops[text] + count
+            return self._holds(ops)
+
+        return holds
+
+    def _holds(self, ops: Counter[str]) -> bool:
+        return part(ops.elements(), PARTS[1][1]) == self.wanted
+
+    def _after(self, effect: Effect) -> Counter[str] | None:
+        match effect:
+            case Less(line):
+                gone = self._of(line)
+                return self.ops - gone if gone else None
+            case More(line, owner, beside):
+                came, runs = self._once(line), self._runs_beside(beside) if beside else self._runs(owner)
+                return None if came is None or not runs else self.ops + Counter({k: n * runs for k, n in came.items()})
+            case Set(call, setting, value):
+                return self._exchanged(call.span, lambda record: _set(record, setting, value))
+            case Other(name, op):
+                return self._exchanged(name.span, lambda _: _plain(op))
+        return None
+
+    def _of(self, line: s.Line) -> Counter[str]:
+        """The ops of a line, in all its runs."""
+        return self.lines.get(line.flow.span, Counter()) | self.lines.get(line.span, Counter())
+
+    def _once(self, line: s.Line) -> Counter[str] | None:
+        """The ops of a line in one run, where they are the same in every run: its own, else those of one that says the
+        same."""
+        for span in (line.flow.span, *(x for x in self.lines if x.text == line.flow.span.text)):
+            found = self.lines.get(span, Counter()) | (self.lines.get(line.span, Counter()))
+            runs = self.runs[line.span] or max(found.values(), default=0)
+            if found and all(n % runs == 0 for n in found.values()):
+                return Counter({text: n // runs for text, n in found.items()})
+        plain = _plain(line.flow.name) if isinstance(line.flow, s.Name) else None
+        return None if plain is None else Counter([text_of(plain)])
+
+    def _runs(self, owner: s.Network | s.Block | s.Line | s.Repeat | s.Scan) -> int:
+        if isinstance(owner, s.Network):
+            return self.runs[owner.name] or 1
+        return self.runs[owner.name if isinstance(owner, s.Block) else owner.span]
+
+    def _runs_beside(self, body: tuple[s.Stmt, ...]) -> int:
+        """How often the lines of a body run, by the first of them that does."""
+        counts = (self.runs[st.span] or len(self.nodes.get(st.flow.span, ())) for st in body if isinstance(st, s.Line))
+        return next((n for n in counts if n), 0)
+
+    def _exchanged(self, span: Span, made: _Made) -> Counter[str] | None:
+        """The ops with those of one line exchanged."""
+        nodes = self.nodes.get(span)
+        if not nodes:
+            return None
+        gone, came = Counter[str](), Counter[str]()
+        for node in nodes:
+            if node.id in self.named:  # what stands for the op that names it is another one, too
+                return None
+            record = node.primitive and made(node.primitive)
+            if record is None or node.primitive is None:
+                return None
+            gone[text_of(node.primitive)] += 1
+            came[text_of(record)] += 1
+        return self.ops - gone + came
+
+
+_Made: TypeAlias = Callable[[Primitive], Primitive | None]
+
+
+class _Thread:
+    """What stands for a node with one number in the text and with another, and so with others."""
+
+    def __init__(self, first: str, second: str, count: int) -> None:
+        self.count = count
+        self.words = _NUMBER.split(first)
+        self.numbers: list[tuple[int, int]] | None = None
+        if _NUMBER.split(second) == self.words:
+            starts, ends = map(int, _NUMBER.findall(first)), map(int, _NUMBER.findall(second))
+            self.numbers = [(a, b - a) for a, b in zip(starts, ends, strict=True)]
+
+    def at(self, steps: int, of: int) -> str | None:
+        """With `steps / of` times the way from the first to the second; None where a number would be no whole one."""
+        found = self.words[0]
+        for (start, way), word in zip(self.numbers or (), self.words[1:], strict=False):
+            more, rest = divmod(way * steps, of)
+            if rest or start + more < 0:
+                return None
+            found += f"{start + more}{word}"
+        return found
+
+
+def _references(node: Node) -> Iterator[Reference]:
+    """The nodes that the settings of an op name: what stands for them stands in what stands for it."""
+    for name in () if node.primitive is None else type(node.primitive).model_fields:
+        value = getattr(node.primitive, name)
+        if isinstance(value, Reference):
+            yield value
+
+
+def _plain(op: str) -> Primitive | None:
+    """An op with its defaults; None where it needs settings."""
+    try:
+        return RECORDS[op]() if op in RECORDS else None
+    except (ValidationError, Mismatch):
+        return None
+
+
+def _set(record: Primitive, setting: str | int, value: s.Expr | None) -> Primitive | None:
+    """A record with one setting exchanged; None where it is no constant, or does not stand."""
+    order = fields_of(type(record))
+    if record.spread is not None and isinstance(setting, int):
+        items = list(getattr(record, record.spread))
+        if setting >= len(items) or not isinstance(value, s.Constant | None):
+            return None
+        items[setting : setting + 1] = [] if value is None else [value.value]
+        return _with(record, record.spread, tuple(items))
+    name = setting if isinstance(setting, str) else order[setting] if setting < len(order) else ""
+    field = type(record).model_fields.get(name)
+    if field is None:
+        return None
+    if isinstance(value, s.Constant):
+        return _with(record, name, value.value)
+    if isinstance(value, s.SizeExpr):
+        return _with(record, name, Size(value.values))
+    return None if value is not None or field.is_required() else _with(record, name, field.get_default())
+
+
+def _with(record: Primitive, name: str, value: object) -> Primitive | None:
+    values = {k: getattr(record, k) for k in type(record).model_fields} | {name: value}
+    try:
+        return type(record)(**values)
+    except (ValidationError, Mismatch):
+        return None
