@@ -11,9 +11,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from ogive.dsl.diagnostics import ArchError, fail, nearest
+from ogive.dsl.weight_maps import WeightMap
 from ogive.network import Network
 
-__all__ = ["Difference", "read_header"]
+__all__ = ["Difference", "read_header", "renamed"]
 
 Shape = tuple[int, ...]
 
@@ -52,6 +53,17 @@ def read_header(path: str) -> dict[str, Shape]:
     return found
 
 
+def renamed(found: Mapping[str, Shape], names: WeightMap) -> dict[str, Shape]:
+    """A header without the second names of a map, and without what it skips."""
+    kept = {key: shape for key, shape in found.items() if not names.skipped(key)}
+    first = {key: move.theirs[0] for move in names.moves for key in move.ours}
+    for second, key in names.second.items():
+        if second in kept:
+            kept.setdefault(first[key], kept[second])
+            del kept[second]
+    return kept
+
+
 @dataclass(frozen=True)
 class Difference:
     """What a checkpoint has otherwise than a network: truthy when there is something."""
@@ -59,6 +71,8 @@ class Difference:
     of: Network
     path: str
     found: Mapping[str, Shape]
+    names: WeightMap | None = None
+    """The map whose keys the checkpoint has; else it has the network's own."""
 
     @property
     def network(self) -> str:
@@ -66,16 +80,18 @@ class Difference:
 
     @cached_property
     def wanted(self) -> dict[str, Shape]:
-        return self.of.parameters
+        return self.of.parameters if self.names is None else self.names.shapes
 
     @cached_property
     def missing(self) -> list[str]:
         """Keys that are not there; of tied ones it takes one, as some programs write them."""
-        groups: dict[str, list[str]] = {}
+        there = {} if self.names is None else {key: move.theirs for move in self.names.moves for key in move.ours}
+        groups: dict[tuple[str, int], list[str]] = {}
         for key, parameter in self.of.graph.parameters.items():
-            groups.setdefault(parameter.tied or key, []).append(key)
-        there = {key for group in groups.values() if any(k in self.found for k in group) for key in group}
-        return [key for key in self.wanted if key not in there]
+            for part, name in enumerate(there.get(key, (key,))):
+                groups.setdefault((parameter.tied or key, part), []).append(name)
+        known = {key for group in groups.values() if any(k in self.found for k in group) for key in group}
+        return [key for key in self.wanted if key not in known]
 
     @cached_property
     def unexpected(self) -> list[str]:

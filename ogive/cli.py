@@ -24,6 +24,7 @@ from ogive.commands import (
     listing,
     renaming,
     running,
+    weighing,
 )
 from ogive.commands.failure import BROKEN_PIPE, INTERRUPTED, WRONG_USE, bug, exit_code, say, tell
 from ogive.dsl.diagnostics import ArchError, fail
@@ -103,6 +104,7 @@ app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
 app.command("compile")(compiling.compile)
 app.command("run")(running.run)
+app.command("weights")(weighing.weights)
 app.command("fmt")(formatting.fmt)
 app.command("expand")(expanding.expand)
 app.command("rename")(renaming.rename)

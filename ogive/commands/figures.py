@@ -13,6 +13,7 @@ from ogive.commands.output import as_json, human, result, table
 
 if TYPE_CHECKING:
     from ogive.compiler.cost import Row
+    from ogive.dsl.weight_maps import WeightMap
 
 __all__ = ["keys", "summary"]
 
@@ -73,6 +74,9 @@ def keys(
     against: Annotated[
         str | None, typer.Option("--against", metavar="CHECKPOINT", help="A .safetensors file to compare with.")
     ] = None,
+    map_: Annotated[
+        str | None, typer.Option("--map", metavar="NAME", help="The keys that a map of weights gives them.")
+    ] = None,
     set_: Set = None,
     root: Root = None,
     json: AsJson = False,
@@ -81,13 +85,15 @@ def keys(
 
     Only the header of the checkpoint is read. Exits with 1 when it differs.
     """
-    from ogive.checkpoint import Difference, read_header
+    from ogive.checkpoint import Difference, read_header, renamed
 
     network = open_network(file, net, set_, root)
+    names = None if map_ is None else network.weight_map(map_)
     if against is None:
-        _list(network.graph.parameters, json)
+        _list(network.graph.parameters, names, json)
         return 0
-    difference = Difference(network, against, read_header(against))
+    header = read_header(against)
+    difference = Difference(network, against, header if names is None else renamed(header, names), names)
     if json:
         as_json(difference.as_json())
     else:
@@ -98,13 +104,21 @@ def keys(
     return FINDINGS if difference else 0
 
 
-def _list(parameters: Any, json: bool) -> None:
+def _list(parameters: Any, names: WeightMap | None, json: bool) -> None:
     rows = [
         {"key": key, "shape": list(p.weight.shape), "buffer": p.weight.buffer, "tied": p.tied}
         for key, p in parameters.items()
     ]
+    if names is not None:
+        there = {key: move for move in names.moves for key in move.ours}
+        rows = [{**row, "rule": there[row["key"]].word, "there": list(there[row["key"]].theirs)} for row in rows]
     if json:
         as_json(rows)
         return
     marks = [f"= {r['tied']}" if r["tied"] else "buffer" if r["buffer"] else "" for r in rows]
-    table(("key", "shape", ""), [[r["key"], str(r["shape"]), mark] for r, mark in zip(rows, marks, strict=True)])
+    if names is None:
+        table(("key", "shape", ""), [[r["key"], str(r["shape"]), mark] for r, mark in zip(rows, marks, strict=True)])
+        return
+    lines = [[r["key"], str(r["shape"]), mark, r["rule"], ", ".join(r["there"])]
+             for r, mark in zip(rows, marks, strict=True)]
+    table(("key", "shape", "", "rule", names.name), lines)

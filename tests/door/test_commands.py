@@ -64,7 +64,7 @@ def test_check() -> None:
         "  Small.L  4,266 parameters", "  Small    1,370 parameters", "  assumes H % 4 == 0, line 19",
         "  assumes W % 4 == 0, line 19", "  drops `spare`, line 21: no result needs it",
     ]
-    assert "vit: ok, 5 networks" in answer.out
+    assert "vit: ok, 10 networks" in answer.out
 
 
 def test_check_reads_stdin_and_folders(folder: Path) -> None:

@@ -78,7 +78,8 @@ def written(case: str, module: torch.nn.Module, folder: Path) -> Path:
     if hasattr(module, "save_pretrained"):
         module.save_pretrained(folder)
     else:
-        save_file({key: tensor.contiguous() for key, tensor in module.state_dict().items()}, folder / "model.safetensors")
+        state = {key: tensor.contiguous() for key, tensor in module.state_dict().items()}
+        save_file(state, folder / "model.safetensors")
     path = folder / "model.safetensors"
     if case == "gpt2 openai":
         state = {key.removeprefix("transformer."): tensor for key, tensor in load_file(path).items()}
