@@ -73,7 +73,7 @@ class Bodies(Asserts):
             case s.Input():
                 raise fail("A116", "an `input` stands at the head of a body", st.span,
                            help="above the lines that use it; under an `if` on parameters it may stand there too")
-            case s.Presets() | s.Expect():
+            case s.Presets() | s.Expect() | s.Budget():
                 pass
 
     # ------------------------------------------------------------------------------------ after a mistake

@@ -183,7 +183,7 @@ def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Fra
     ids: list[str] = []
     roles: dict[str, Role] = {}
     if not ports:
-        first = next((st.span for st in node.body if not isinstance(st, s.Presets | s.Expect)), None)
+        first = next((st.span for st in node.body if not isinstance(st, s.Presets | s.Expect | s.Budget)), None)
         raise fail("A116", f"`{node.name}` has no input", node.name_span, help="`input image: B 3 H W`",
                    labels=[Label(first, "it stands above the lines that read it")] if first else [])
     for port in ports:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ogive.dsl import syntax as s
 from ogive.dsl.broken import Claim, broken
+from ogive.dsl.budgets import Held, check_budgets, exceeded
 from ogive.dsl.build import Built, build, names_of
 from ogive.dsl.claims import caused, check_claims
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label
@@ -29,6 +30,7 @@ class Report:
     unit: Unit
     built: dict[str, Built]
     claims: list[Claim]
+    budgets: list[Held]
     mistakes: tuple[Diagnostic, ...]
     unreached: list[str] = field(default_factory=list)
     """Networks that cannot be built without a setting: only their names were checked."""
@@ -47,6 +49,7 @@ def check(unit: Unit, claims: bool = True) -> Report:
     built: dict[str, Built] = {}
     names = list(dict.fromkeys(names_of(unit)))
     found: list[Claim] = []
+    budgets: list[Held] = []
     with metered():
         for name in names:
             if mistakes.full or exhausted():
@@ -63,14 +66,16 @@ def check(unit: Unit, claims: bool = True) -> Report:
         if claims and not mistakes:
             for definition in unit.networks:
                 found += check_claims(definition, built, mistakes)
+                budgets += check_budgets(definition, built, mistakes)
     warnings = [] if mistakes else lint(unit, built)
     if claims:
         with metered():  # looking for causes has a count of its own, one for the whole file
             _broken(unit, found, built, mistakes)
+        mistakes.add(*exceeded(budgets))
     reachable = {name.partition(".")[0] for name in names}
     unreached = [d.name for d in unit.networks if d.name not in reachable]
     ordered = tuple(sorted(mistakes.found.values(), key=lambda d: d.order))
-    return Report(unit, built, found, ordered, unreached, warnings)
+    return Report(unit, built, found, budgets, ordered, unreached, warnings)
 
 
 def _broken(unit: Unit, claims: list[Claim], built: dict[str, Built], mistakes: Mistakes) -> None:

@@ -15,7 +15,7 @@ from ogive.dsl.repairs import Repair
 from ogive.dsl.types import SPATIAL
 from ogive.dsl.work import Mistakes
 
-__all__ = ["caused", "check_claims", "claims_of"]
+__all__ = ["caused", "check_claims", "claims_of", "pinned"]
 
 FIGURES = ("params", "macs", "digest")
 
@@ -24,7 +24,7 @@ def claims_of(definition: Definition) -> Iterator[s.Expect]:
     """The `expect` tables of a network."""
     node = definition.node
     if isinstance(node, s.Derived):
-        yield from node.expects
+        yield from (x for x in node.expects if isinstance(x, s.Expect))
     elif isinstance(node, s.Network):
         yield from (x for x in node.body if isinstance(x, s.Expect))
 
@@ -75,7 +75,7 @@ def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, B
         if column.name in FIGURES:
             claims.append((column.name, _figure_cell(column.name, cell)))
         else:
-            sizes.update(_pinned(column, cell, graph))
+            sizes.update(pinned(column, cell, graph))
     return [
         Claim(name, figure, _text(cell), _figure(graph, figure, sizes, cell), cell.span, sizes, graph)
         for figure, cell in claims
@@ -108,7 +108,7 @@ def _figure(graph: Graph, figure: str, sizes: Mapping[str, int], cell: s.Constan
         raise fail("A403", "the MACs have no value at these sizes: one of them divides by 0", cell.span) from None
 
 
-def _pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
+def pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
     """A column that names an input (its rows and columns: `299`, `800x1066`) or a free letter."""
     if column.name not in graph.free and column.name not in graph.inputs:
         known = [*FIGURES, *graph.inputs, *graph.free]

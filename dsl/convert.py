@@ -151,6 +151,20 @@ class Converter(Expressions, Shapes):
     def on_expect(self, c: list[Any], span: Span) -> s.Expect:
         return s.Expect(c[0], tuple(c[1:]), span)
 
+    def on_budget(self, c: list[Any], span: Span) -> s.Budget:
+        return s.Budget(tuple(c), span)
+
+    def on_bound(self, c: list[Any], span: Span) -> s.Bound:
+        name, sign, most, *pins = c
+        figure = s.Name(self.name(name), self.span(name))
+        return s.Bound(figure, str(sign), most, tuple(x for x in pins if x is not None), span)
+
+    def on_pin(self, c: list[Any], span: Span) -> tuple[s.Name, s.Constant | s.SizeExpr]:
+        name, size = cast(Token, c[0]), cast(Token, c[1])
+        at = self.span(size)
+        value = self.on_size([size], at) if size.type == "SIZE" else self.on_int([size], at)
+        return s.Name(self.name(name), self.span(name)), value
+
     def on_header(self, c: list[Any], span: Span) -> tuple[s.Name, ...]:
         return tuple(s.Name(self.name(t), self.span(t)) for t in c)
 
@@ -171,6 +185,18 @@ class Converter(Expressions, Shapes):
         self.digits(text[:-1], span)
         whole, _, part = text[:-1].partition(".")
         value = int(whole + part) * scale // 10 ** len(part)
+        if value > limits.INTEGER:
+            raise fail("A509", f"`{text}` goes beyond {limits.INTEGER:,}", span)
+        return s.Constant(value, span, literal=text)
+
+    def on_bytes(self, c: list[Any], span: Span) -> s.Constant:
+        """`8GB` is 8 * 10**9, `8GiB` 8 * 2**30."""
+        text = str(c[0])
+        digits, unit = text.rstrip("kKMGTiB"), text.lstrip("0123456789.")
+        self.digits(digits, span)
+        whole, _, part = digits.partition(".")
+        power = " KMGT".index(unit[0].upper()) if len(unit) > 1 else 0
+        value = int(whole + part) * (1024 if "i" in unit else 1000) ** power // 10 ** len(part)
         if value > limits.INTEGER:
             raise fail("A509", f"`{text}` goes beyond {limits.INTEGER:,}", span)
         return s.Constant(value, span, literal=text)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
-__all__ = ["UNITS", "bounds", "like"]
+__all__ = ["BYTES", "UNITS", "bounds", "like", "rounded_up"]
 
 UNITS: Final = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+BYTES: Final = {
+    **{f"{unit}B": size for unit, size in UNITS.items()},
+    **{f"{unit.upper()}iB": 1024**power for power, unit in enumerate(UNITS, 1)},
+}
+"""Units of bytes: `8GB` is 8 * 10**9, `8GiB` 8 * 2**30."""
 
 
 def bounds(printed: str) -> tuple[Fraction, Fraction]:
@@ -28,3 +34,13 @@ def like(printed: str, value: int) -> str:
         return f"{value:_}"
     places = len(printed[:-1].partition(".")[2])
     return f"{value / UNITS[unit]:.{places}f}{unit}"
+
+
+def rounded_up(printed: str, value: int) -> str:
+    """The least budget with the unit and digits of `printed` that leaves room for `value`."""
+    unit = next((u for u in (*reversed(BYTES), *UNITS) if printed.endswith(u)), "")
+    if not unit:
+        return f"{value}B" if printed.endswith("B") else f"{value:_}"
+    places = len(printed.removesuffix(unit).partition(".")[2])
+    step = Fraction({**UNITS, **BYTES}[unit], 10**places)
+    return f"{float(ceil(value / step) * Fraction(1, 10**places)):.{places}f}{unit}"

@@ -14,7 +14,7 @@ STEP = 4            # spaces a level
 
 OPENERS = {"LPAR", "LSQB", "LBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
-ENDS = {"NAME", "INT", "FLOAT", "SIZE", "QUANTITY", "STRING", "ASK", "TRUE", "FALSE", "NONE", *CLOSERS}
+ENDS = {"NAME", "INT", "FLOAT", "SIZE", "QUANTITY", "BYTES", "STRING", "ASK", "TRUE", "FALSE", "NONE", *CLOSERS}
 SIGNS = {
     "PLUS", "MINUS", "BULLET", "STAR", "SLASH", "VBAR", "AMPERSAND", "PERCENT", "CMP", "POWER", "FLOORDIV",
 }
@@ -64,6 +64,8 @@ class Statement:
     def head(self) -> str:
         """The keyword it starts with; "ROW" or "LINE" when it has none."""
         first = self.words[0].type if self.words else ""
+        if first == "EXPECT" and any(word.type == "CMP" for word in self.words):
+            return "BUDGET"
         return "ROW" if self.row else first if first in HEADS else "LINE"
 
 

@@ -8,6 +8,7 @@ passed around and settings of an op parameter, is kept apart.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
@@ -97,20 +98,24 @@ class _Finder:
                 if isinstance(let, s.Let):
                     self._give("constant", let.name, _start(let.span, let.name), body)
             return
-        head = [x for x in definition.body if not isinstance(x, s.Expect)]
+        head = [x for x in definition.body if not isinstance(x, s.Expect | s.Budget)]
         self._suite(tuple(head), body)
-        self._expects([x for x in definition.body if isinstance(x, s.Expect)], body)
+        self._expects([x for x in definition.body if isinstance(x, s.Expect | s.Budget)], body)
 
-    def _expects(self, tables: list[s.Expect] | tuple[s.Expect, ...], body: Scope) -> None:
+    def _expects(self, tables: Sequence[s.Expect | s.Budget], body: Scope) -> None:
         at = body
         while at.derives is not None:
             at = at.derives
         for table in tables:
-            for column in table.columns:
+            if isinstance(table, s.Budget):
+                columns = tuple(name for bound in table.bounds for name, _ in bound.sizes)
+            else:
+                columns = table.columns
+            for column in columns:
                 known = at.table.get(column.name)
                 if known is not None and known.kind in ("input", "size"):
                     known.spans.append(column.span)
-            for row in table.rows:
+            for row in table.rows if isinstance(table, s.Expect) else ():
                 if row.name in body.presets:
                     body.presets[row.name].spans.append(row.name_span)
 

@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 from ogive.dsl.source import Source, Span
 
 __all__ = [
-    "Allow", "AnyDim", "Arg", "Ask", "AskDim", "Assert", "Attr", "Binary", "Block", "Call", "Carry", "CeilDim",
+    "Allow", "AnyDim", "Arg", "Ask", "AskDim", "Assert", "Attr", "Binary", "Block", "Bound", "Budget", "Call", "Carry",
+    "CeilDim",
     "Claim", "Compare", "Conditional", "Constant", "DefaultCell", "Definition", "Derived", "Dim", "DimOp", "Emit",
     "Expect", "Expr", "File", "GroupDim", "If", "Import", "ImportName", "Index", "Input", "Item", "ItemDim", "KeyRule",
     "Label", "Let", "Line", "ListExpr", "Made", "Name", "NameDim", "Network", "Next", "NumberDim", "OpDim", "Param",
@@ -351,6 +352,25 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """`memory <= 8GB at B=32`: a figure, the most that it may be, and the sizes that it is taken at."""
+
+    figure: Name
+    sign: str
+    most: Constant
+    sizes: tuple[tuple[Name, Constant | SizeExpr], ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`expect params <= 30M, memory <= 8GB at B=32`."""
+
+    bounds: tuple[Bound, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Shared:
     name: str
     value: Expr
@@ -439,7 +459,7 @@ class Emit:
     span: Span = _span()
 
 
-Stmt: TypeAlias = Input | Return | Assert | Presets | Expect | Shared | Repeat | If | Scan | Next | Emit | Line
+Stmt: TypeAlias = Input | Return | Assert | Presets | Expect | Budget | Shared | Repeat | If | Scan | Next | Emit | Line
 
 
 # ---------------------------------------------------------------------------------------------- definitions
@@ -486,7 +506,7 @@ class Derived:
 
     name: str
     value: Expr
-    expects: tuple[Expect, ...]
+    expects: tuple[Expect | Budget, ...]
     span: Span = _span()
     name_span: Span = field(kw_only=True, compare=False, repr=False)
     doc: str = field(default="", kw_only=True, compare=False, repr=False)

@@ -47,11 +47,13 @@ class Peak:
         steps: those that can be the largest: whatever the sizes are, the peak is at one of them.
         nodes: every node's forward step.
         kept: bytes that a node was the first to keep for the gradients.
+        holding: where sizes were given, what lies there at the peak: bytes by the node that made them.
     """
 
     steps: tuple[Step, ...]
     nodes: Mapping[str, Step] = field(default_factory=dict)
     kept: Mapping[str, Dim] = field(default_factory=dict)
+    holding: tuple[tuple[str, int], ...] = ()
 
     def at(self, sizes: Mapping[str, int]) -> int:
         """Bytes at the highest point."""
@@ -73,7 +75,7 @@ def inference(graph: Graph, width: int = WIDTH, sizes: Mapping[str, int] | None 
     steps are numbers at these; else formulas."""
     run = _Run(graph, width, False, sizes or {})
     run.forward()
-    return Peak(tuple(run.top), run.steps, run.news)
+    return Peak(tuple(run.top), run.steps, run.news, run.holding())
 
 
 def training(graph: Graph, width: int = WIDTH, sizes: Mapping[str, int] | None = None) -> Peak:
@@ -82,14 +84,15 @@ def training(graph: Graph, width: int = WIDTH, sizes: Mapping[str, int] | None =
     run = _Run(graph, width, True, sizes or {})
     run.forward()
     run.backward()
-    return Peak(tuple(run.top), run.steps, run.news)
+    return Peak(tuple(run.top), run.steps, run.news, run.holding())
 
 
 @dataclass(slots=True)
 class _Store:
-    """A stretch of memory and how many hold it."""
+    """A stretch of memory, the node that made it, and how many hold it."""
 
     size: Dim
+    maker: str
     holders: int = 0
     lasting: bool = False
     kept: bool = False
@@ -116,6 +119,8 @@ class _Run:
     seen: set[str] = field(default_factory=set)
     steps: dict[str, Step] = field(default_factory=dict)
     news: dict[str, Dim] = field(default_factory=dict)
+    log: list[_Store] = field(default_factory=list)
+    best: tuple[int, int] = (-1, 0)
 
     # ------------------------------------------------------------------------------------ forwards
     def forward(self) -> None:
@@ -140,7 +145,7 @@ class _Run:
         for edge, made in zip(edges, outputs, strict=True):
             if base is None:
                 lasting = fact.shares  # a weight, a buffer, an input
-                self._hold(edge, _Store(0 if lasting else size_of(made, self.width), lasting=lasting))
+                self._hold(edge, _Store(0 if lasting else size_of(made, self.width), node.id, lasting=lasting))
             else:
                 self._hold(edge, base)
             self.turned[edge] = fact.turned
@@ -165,15 +170,20 @@ class _Run:
         return self.trains and node.op != "stop_gradient" and (own or any(e in self.learns for e in node.inputs))
 
     def _hold(self, edge: Edge, store: _Store) -> None:
+        self._take(store)
+        self.stores[edge] = store
+
+    def _take(self, store: _Store) -> None:
         if store.holders == 0 and not store.lasting:
             self.live = self.live + store.size
+            self.log.append(store)
         store.holders += 1
-        self.stores[edge] = store
 
     def _drop(self, store: _Store) -> None:
         store.holders -= 1
         if store.holders == 0 and not store.lasting:
             self.live = self.live - store.size
+            self.log.append(store)
 
     def _keep(self, node: Node, fact: Held, edges: list[Edge]) -> None:
         kept = [self.stores[node.inputs[i]] for i in fact.inputs if i < len(node.inputs)]
@@ -184,8 +194,8 @@ class _Run:
             if not store.kept and not store.lasting:
                 store.kept, new = True, new + store.size
         if fact.keeps != 0:
-            store = _Store(fact.keeps, 1)
-            self.live = self.live + fact.keeps
+            store = _Store(fact.keeps, node.id)
+            self._take(store)
             kept.append(store)
         self.kept[node.id], self.news[node.id] = kept, new
 
@@ -194,7 +204,7 @@ class _Run:
         """Gradients come and go; those of the weights stay."""
         for _, edge in self.graph.outputs:
             if edge in self.learns:
-                self._add(edge, _Store(size_of(self.types[edge], self.width)))
+                self._add(edge, _Store(size_of(self.types[edge], self.width), edge.node))
         for node in reversed(list(self.graph)):
             if node.id in self.kept:
                 self._back(node)
@@ -209,7 +219,7 @@ class _Run:
         self._weights(node)
         wanted = [edge for edge in node.inputs if edge in self.learns]
         made = [
-            given[0] if fact.passes and len(given) == 1 else _Store(size_of(self.types[edge], self.width))
+            given[0] if fact.passes and len(given) == 1 else _Store(size_of(self.types[edge], self.width), edge.node)
             for edge in wanted
         ]
         fresh = sum((store.size for store in made if store.holders == 0), start=0)
@@ -226,9 +236,7 @@ class _Run:
 
     def _add(self, edge: Edge, store: _Store) -> None:
         """A gradient for a value: the first is taken as it is, a further one is added to it."""
-        if store.holders == 0:
-            self.live = self.live + store.size
-        store.holders += 1
+        self._take(store)
         before = self.grads.get(edge)
         if before is None:
             self.grads[edge] = store
@@ -236,8 +244,8 @@ class _Run:
         if before.holders == 1:  # nobody else reads it: added in place
             self._drop(store)
             return
-        total = _Store(size_of(self.types[edge], self.width), 1)
-        self.live = self.live + total.size
+        total = _Store(size_of(self.types[edge], self.width), edge.node)
+        self._take(total)
         self._top(self.graph.nodes[edge.node], self.live, (), True)
         self._drop(before)
         self._drop(store)
@@ -254,14 +262,28 @@ class _Run:
                 size *= n
             key = (prefix + weight.name) if weight.name else node.key
             if key not in self.seen:
-                self.live = self.live + size
+                self._take(_Store(size, node.id))
                 self.seen.add(key)
 
     # ------------------------------------------------------------------------------------ the highest point
+    def holding(self) -> tuple[tuple[str, int], ...]:
+        """What lies there where the number was the largest: bytes by the node that made them."""
+        there: dict[int, _Store] = {}
+        for store in self.log[: self.best[1]]:  # each stands there twice: when it comes, and when it goes
+            if there.pop(id(store), None) is None:
+                there[id(store)] = store
+        sums: dict[str, int] = {}
+        for store in there.values():
+            if isinstance(store.size, int):
+                sums[store.maker] = sums.get(store.maker, 0) + store.size
+        return tuple(sorted(sums.items(), key=lambda item: -item[1]))
+
     def _top(self, node: Node, total: Dim, capped: tuple[tuple[Dim, int], ...], back: bool = False) -> Step:
         """Keep a step unless another is at least as large at all sizes; leave out those that it makes needless."""
         capped = tuple((size, most) for size, most in capped if size != 0)
         step = Step(node.id, total, capped, back, sum(terms_of(total).values()))
+        if isinstance(total, int) and total > self.best[0]:
+            self.best = total, len(self.log)
         if not any(_covers(other, step) for other in self.top):
             self.top = [other for other in self.top if not _covers(step, other)]
             self.top.append(step)

@@ -43,16 +43,17 @@ WORDS: Final = {
     "$END": "the end of the file", "_NL": "the end of the line", "_INDENT": "an indented body",
     "_DEDENT": "the end of the body", "COMMENT": "a comment", "__IGNORE_0": "a blank",
     "NAME": "a name", "STRING": "a string", "INT": "a whole number", "FLOAT": "a number with a point",
-    "SIZE": "a size such as `3x3`", "QUANTITY": "a quantity such as `86M`", "ASK": "`?`",
+    "SIZE": "a size such as `3x3`", "QUANTITY": "a quantity such as `86M`", "BYTES": "bytes such as `8GB`",
+    "ASK": "`?`",
     "TRUE": "`True`", "FALSE": "`False`", "NONE": "`None`",
     "BULLET": "`-`", "MINUS": "`-`", "PLUS": "`+`", "STAR": "`*`", "SLASH": "`/`", "FLOORDIV": "`//`", "PERCENT": "`%`",
     "POWER": "`**`", "TILDE": "`~`", "VBAR": "`|`", "AMPERSAND": "`&`", "CMP": "a comparison",
     "COMMA": "`,`", "COLON": "`:`", "EQUAL": "`=`", "DOT": "`.`", "REST": "`...`", "ARROW": "`->`",
     "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`",
     **{word.upper(): f"`{word}`" for word in (
-        "from", "import", "as", "network", "block", "pattern", "allow", "input", "of", "return", "assert", "presets",
-        "expect", "shared", "with", "repeat", "if", "elif", "else", "scan", "in", "next", "emit", "require", "ceil",
-        "or", "and", "not",
+        "from", "import", "as", "network", "block", "pattern", "weights", "allow", "input", "of", "return", "assert",
+        "presets", "expect", "at", "shared", "with", "repeat", "if", "elif", "else", "scan", "in", "next", "emit", "require",
+        "ceil", "or", "and", "not",
     )},
 }
 
