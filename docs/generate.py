@@ -5,7 +5,7 @@
 
 docs/primitives.md from the records: signatures, meanings, and what an example of each comes to. docs/errors.md and
 ogive/data/errors.json, which `ogive explain-error` reads, from docs/meanings.md and the cases of the tests.
-dsl/grammar.json, the parser's table, from dsl/grammar.lark.
+dsl/grammar.json, the parser's table, from dsl/grammar.lark. docs/library.md, the table of `ogive list`, from library/.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
+from ogive.catalogue import catalogue
+from ogive.commands.listing import cells
 from ogive.compiler.picture import pattern_svg
 from ogive.dsl import grammar
 from ogive.dsl.codes import CODES, RANGES
 from ogive.dsl.dims import Poly
+from ogive.dsl.load import library_names, load_library
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.merge import Arithmetic
 from ogive.dsl.ops.record import Family, Primitive, Reference, Size, show_setting
@@ -149,6 +152,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "slice": (TOKENS, "w = learned(192, 64)", "q = x -> linear(64, weight=w[0:64], bias=False)"),
     "one_row": (TOKENS, "q = learned(8, 64)", "q -> one_row", "_, x, x -> attend(4)"),
     "sine_position": (IMAGE, "sine_position"),
+    "sine_code": (TOKENS, "sine_code"),
+    "relative_shift": (
+        TOKENS, "q = split_heads(4)  : B heads N d", "x -> sine_code(offsets=True)",
+        "r = split_heads(4)  : 1 heads R d", "q, r -> dot  : B heads N R", "relative_shift",
+    ),
     "coordinates": (IMAGE, "coordinates(like=x)"),
     "offsets": (IMAGE, "offsets(7)"),
     "shift": (IMAGE, 'shift(cols=1, border="edge")'),
@@ -387,6 +395,31 @@ def errors_data() -> str:
     return json.dumps(errors(), indent=1, ensure_ascii=False) + "\n"
 
 
+# ---------------------------------------------------------------------------------------------- the library
+LIBRARY: Final = """# The library
+
+Every network that comes with ogive: `ogive list` prints this table, `ogive list vit` a line for each preset. Multiply-adds
+(MACs) are taken at the sizes that the network's `expect` table names, else at one image of 224 x 224; `-` where a size is
+free. [Maps](weights.md) say whose checkpoints a network reads besides files with its own keys.
+
+| file | network | presets | params | MACs | paper | maps |
+|---|---|---|---|---|---|---|
+"""
+
+
+def library_page() -> str:
+    """docs/library.md."""
+    rows = []
+    for name in library_names():
+        for found in catalogue(name, load_library(name)):
+            file, *middle, paper = cells(found)
+            number = re.search(r"arXiv:(\S+)", paper)
+            linked = paper if number is None else paper.replace(
+                number[0], f"[{number[0]}](https://arxiv.org/abs/{number[1]})")
+            rows.append(f"| [{file}](../library/{file}.arch) | {' | '.join([*middle, linked, ' '.join(found.maps)])} |")
+    return LIBRARY + "\n".join(rows) + "\n"
+
+
 # ---------------------------------------------------------------------------------------------- pictures of patterns
 PICTURES: Final[dict[str, tuple[str, Space]]] = {
     "dense": ("dense", Space.of(8, 8)),
@@ -419,7 +452,7 @@ def _picture(name: str) -> Callable[[], str]:
 
 WRITTEN: Final[dict[str, Callable[[], str]]] = {
     "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
-    "dsl/grammar.json": grammar.data,
+    "dsl/grammar.json": grammar.data, "docs/library.md": library_page,
     **{f"docs/pictures/patterns/{name}.svg": _picture(name) for name in PICTURES},
 }
 """The files that this writes, with what is in them."""

@@ -30,6 +30,7 @@ from ogive.compiler.lower import (
     region_modules,
     regroup,
     regularise,
+    sequence,
     source,
 )
 from ogive.compiler.lower.emit import Emit, lower
@@ -39,5 +40,5 @@ __all__ = [
     "LOWERINGS", "Emit", "activation", "attention", "attention_biases", "attention_cores", "attention_masks",
     "attention_spelling", "axes", "bias", "choice", "compare", "conv", "deform", "grid", "layout",
     "linear", "lower", "merge", "modules", "noise", "norm", "place", "plane_modules", "pool", "product", "recurrent",
-    "reduce", "region", "region_modules", "regroup", "regularise", "source",
+    "reduce", "region", "region_modules", "regroup", "regularise", "sequence", "source",
 ]

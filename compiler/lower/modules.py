@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Arange", "Attention", "DropPath", "FrozenBatchNorm", "SamePad", "TransposedLinear", "Uniform"]
+__all__ = [
+    "Arange", "Attention", "DropPath", "FrozenBatchNorm", "RelativeShift", "SamePad", "SineCode", "TransposedLinear",
+    "Uniform",
+]
 
 
 class DropPath(nn.Module):
@@ -135,3 +138,40 @@ class Attention(nn.Module):
 
     def extra_repr(self) -> str:
         return f"drop={self.drop}, causal={self.causal}, scale={self.scale}"
+
+
+class SineCode(nn.Module):
+    """Sine and cosine of the places 0 .. n-1 of `x` [b, n, width], or of the offsets n-1 .. 1-n: [1, ., width]."""
+
+    def __init__(self, temperature: float = 10000.0, layout: str = "pairs", offsets: bool = False) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.layout = layout
+        self.offsets = offsets
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, width = x.shape[1], x.shape[2]
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        i = torch.arange(0, width, 2, device=x.device, dtype=dtype)
+        if self.offsets:
+            places = (n - 1) - torch.arange(2 * n - 1, device=x.device, dtype=dtype)
+        else:
+            places = torch.arange(n, device=x.device, dtype=dtype)
+        angles = places[:, None] / self.temperature ** (i / width)
+        code = torch.stack([angles.sin(), angles.cos()], 2 if self.layout == "pairs" else 1)
+        return code.flatten(1).to(x.dtype)[None]
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}, layout={self.layout!r}, offsets={self.offsets}"
+
+
+class RelativeShift(nn.Module):
+    """y[i, j] = x[i, n - 1 - i + j] of `x` [b, heads, n, 2 n - 1]: each row moves by one more than the row above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[2]
+        rows = F.pad(x, (0, 1)).flatten(2)
+        return F.pad(rows, (0, n - 1)).unflatten(2, (n + 1, 2 * n - 1))[:, :, :n, n - 1 :]

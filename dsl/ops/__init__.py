@@ -24,6 +24,7 @@ from ogive.dsl.ops import (
     region,
     regroup,
     regularise,
+    sequence,
     settings,
     source,
 )
@@ -32,5 +33,5 @@ from ogive.dsl.ops.record import RECORDS
 __all__ = [
     "RECORDS", "activation", "attention", "bias", "choice", "compare", "conv", "deform", "grid", "layout", "linear",
     "loop", "merge", "noise", "norm", "place", "plane", "pool", "product", "recurrent", "reduce", "region", "regroup",
-    "regularise", "settings", "source",
+    "regularise", "sequence", "settings", "source",
 ]

@@ -195,7 +195,9 @@ CASES: list[Case] = [
     ("rope", (grid(H, W, 12, prefix=1),), {"heads": 3}),
     *[(op, (x,), {"axis": axis, "keep": keep}) for op in ("sum_over", "mean_over", "max_over", "norm", "argmax")
       for x, axis in ((T, "N"), (I, "C"), (I, "W")) for keep in (False, True)],
-    *[(op, (T,), {}) for op in ("sign", "log2", "l2_normalize", "argsort", "cumsum")],
+    *[(op, (T,), {}) for op in ("sign", "log2", "l2_normalize", "argsort", "cumsum", "sine_code")],
+    ("sine_code", (T,), {"layout": "half", "offsets": True}),
+    ("relative_shift", (rows((Role.BATCH, B), (Role.HEAD, 3), (Role.POSITION, N), (Role.CHANNEL, 2 * N - 1)),), {}),
     ("l2_normalize", (I,), {"axis": "C"}), ("argsort", (T,), {"axis": "C", "descending": True}),
     ("top_k", (tokens(B, 9, 12),), {"n": 4}), ("top_k", (T,), {"n": 3, "axis": "C"}),
     ("unstack", (tokens(B, 3, 12),), {"axis": "N"}), *[("maxout", (x,), {"n": 3}) for x in (I, T, V)],
