@@ -15,7 +15,7 @@ from ogive.dsl.repairs import Repair
 from ogive.dsl.types import SPATIAL
 from ogive.dsl.work import Mistakes
 
-__all__ = ["caused", "check_claims", "claims_of", "pinned"]
+__all__ = ["FIGURES", "caused", "check_claims", "claims_of", "pinned"]
 
 FIGURES = ("params", "macs", "digest")
 

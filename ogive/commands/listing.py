@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,9 @@ from ogive.commands.options import AsJson
 from ogive.commands.output import as_json, human, progress, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from ogive.catalogue import Entry
 
-    from ogive.dsl.load import Unit
-
-__all__ = ["list_library"]
+__all__ = ["cells", "list_library"]
 
 
 def list_library(
@@ -25,61 +23,36 @@ def list_library(
 ) -> None:
     """List the networks of the library.
 
-    Multiply-adds are of one image, of 224 x 224 where the network takes any size.
+    Multiply-adds are at the sizes that the network's own figures name, else of one image, of 224 x 224 where it takes
+    any size.
     """
+    from ogive.catalogue import catalogue
     from ogive.dsl.load import library_names
     from ogive.sources import open_source
 
     files = names or list(library_names())
-    found: list[dict[str, Any]] = []
+    found: list[Entry] = []
     with progress("reading the library", after=0.5) as step:
         for i, name in enumerate(files):
             step(f"reading {name}", i, len(files))
-            found += _networks(name, open_source(name))
+            found += catalogue(name, open_source(name))
     if json:
-        as_json(found)
+        as_json([entry.as_json() for entry in found])
     elif names:
-        rows = [[n["file"], v["name"], _figure(v["params"]), _figure(v["macs"])] for n in found for v in n["variants"]]
-        table(("file", "network", "params", "MACs"), rows, right=(2, 3))
+        rows = [[e.file, v.name, _figure(v.params), _figure(v.macs), v.at, e.paper] for e in found for v in e.variants]
+        table(("file", "network", "params", "MACs", "at", "paper"), rows, right=(2, 3), give=5)
     else:
-        table(("file", "network", "presets", "params", "MACs", "about"), [_row(n) for n in found], right=(3, 4), wrap=5)
+        heads = ("file", "network", "presets", "params", "MACs", "paper")
+        table(heads, [cells(entry) for entry in found], right=(3, 4), wrap=5)
 
 
-def _networks(file: str, unit: Unit) -> Iterable[dict[str, Any]]:
-    from ogive.dsl.build import names_of
-
-    names = names_of(unit)
-    for definition in unit.networks:
-        own = [name for name in names if name.partition(".")[0] == definition.name]
-        variants = [_variant(unit, name) for name in own]
-        presets = [name.partition(".")[2] for name in own if "." in name]
-        about = definition.node.doc.strip().split("\n")[0]
-        yield {"file": file, "network": definition.name, "presets": presets, "about": about, "variants": variants}
-
-
-def _variant(unit: Unit, name: str) -> dict[str, Any]:
-    from ogive.compiler.cost import macs
-    from ogive.dsl.build import build
-    from ogive.dsl.diagnostics import ArchError
-
-    graph = build(unit, name).graph
-    try:
-        cost: int | None = macs(graph)
-    except ArchError:  # a size without a default, or 224 does not fit
-        cost = None
-    return {"name": name, "params": graph.parameter_count, "macs": cost}
-
-
-def _row(network: dict[str, Any]) -> list[str]:
+def cells(entry: Entry) -> list[str]:
+    """The cells of a network's line: file, name, presets, the spans of parameters and multiply-adds, paper."""
     spans = []
-    for what in ("params", "macs"):
-        values = [v[what] for v in network["variants"] if v[what] is not None]
+    for values in ([v.params for v in entry.variants], [v.macs for v in entry.variants if v.macs is not None]):
         low, high = (_figure(min(values)), _figure(max(values))) if values else ("-", "-")
-        if low == high:
-            spans.append(low)
-        else:
-            spans.append(f"{low.removesuffix(high[-2:])} - {high}")
-    return [network["file"], network["network"], " ".join(network["presets"]), *spans, network["about"]]
+        spans.append(low if low == high else f"{low.removesuffix(high[-2:])} - {high}")
+    return [entry.file, entry.network, " ".join(entry.presets), *spans, entry.paper]
 
 
 def _figure(value: int | None) -> str:

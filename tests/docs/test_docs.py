@@ -100,7 +100,7 @@ def generate() -> ModuleType:
     return script
 
 
-@pytest.mark.parametrize("name", ["docs/primitives.md", "docs/errors.md", "ogive/data/errors.json"])
+@pytest.mark.parametrize("name", ["docs/primitives.md", "docs/errors.md", "docs/library.md", "ogive/data/errors.json"])
 def test_a_page_is_what_the_script_writes(name: str, generate: ModuleType) -> None:
     assert (ROOT / name).read_text("utf-8") == generate.WRITTEN[name](), f"`python docs/generate.py {name}` writes it"
 
@@ -109,7 +109,7 @@ def test_every_primitive_has_an_example_and_every_page_a_test(generate: ModuleTy
     assert set(generate.EXAMPLES) == set(RECORDS), "docs/generate.py has an example for each primitive"
     pictures = {f"docs/pictures/patterns/{name}.svg" for name in generate.PICTURES}
     assert set(generate.WRITTEN) == {
-        "docs/primitives.md", "docs/errors.md", "ogive/data/errors.json", *pictures,
+        "docs/primitives.md", "docs/errors.md", "docs/library.md", "ogive/data/errors.json", *pictures,
         "dsl/grammar.json",  # tests/dsl/test_grammar.py
     }
 

@@ -44,15 +44,17 @@ def test_version() -> None:
 
 def test_list() -> None:
     answer = ogive("list")
-    assert answer.out.splitlines()[0].split() == ["file", "network", "presets", "params", "MACs", "about"]
+    assert answer.out.splitlines()[0].split() == ["file", "network", "presets", "params", "MACs", "paper"]
     assert any(line.startswith("vit ") and "Ti S B L H" in line and "5.72 - 632 M" in line
                for line in answer.out.splitlines())
     assert "std" not in answer.out
     detail = ogive("list", "vit").out.splitlines()
-    assert detail[3].split() == ["vit", "ViT.B", "86.6", "M", "17.6", "G"]
+    assert detail[3].split()[:6] == ["vit", "ViT.B", "86.6", "M", "17.6", "G"]
+    assert detail[3].endswith("Dosovitskiy et al. 2020, arXiv:2010.11929")
+    assert ogive("list", "bert").out.splitlines()[1].split()[4:10] == ["11.2", "G", "ids", "1x128,", "segment", "1x128"]
     data = _json("list", "vit")
     assert isinstance(data, list) and data[0]["variants"][2] == {
-        "name": "ViT.B", "params": 86_567_656, "macs": 17_563_828_224
+        "name": "ViT.B", "params": 86_567_656, "macs": 17_563_828_224, "at": "",
     }
 
 
