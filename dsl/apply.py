@@ -148,8 +148,11 @@ class Applier(Inputs):
         elif names and len(outs) < len(names):
             hint = f"`{', '.join(n.removeprefix('*') for n in names if not n.endswith('?'))} -> {record.op}`"
         here = "1 tensor" if len(outs) == 1 else f"{len(outs)} tensors" if outs else "none"
+        made = list(dict.fromkeys(self.work.nodes[o.edge.node].span for o in outs))
+        several = len(made) == 1 < len(outs) and made[0] != span
+        labels = [Label(made[0], "they are the parts of this")] if several else []
         raise fail("A207", f"`{record.op}` takes {_takes_data(names)}; here {'are' if len(outs) > 1 else 'is'} {here}",
-                   span, notes=[*(f"`{o.type}`" for o in outs[:6]), *self.trail(frame)], help=hint)
+                   span, labels=labels, notes=[*(f"`{o.type}`" for o in outs[:6]), *self.trail(frame)], help=hint)
 
     def _node(
         self, made: Primitive, outs: list[Out], given: dict[str, Setting], wanted: dict[str, Setting],

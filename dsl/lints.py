@@ -62,7 +62,10 @@ def _parameters(definition: s.Network | s.Block, unit: Unit) -> Iterator[Diagnos
 
 def _not_handed_on(name: str, definition: s.Network | s.Block, unit: Unit) -> Iterator[Label]:
     """Blocks run here that have a parameter of this name, and are not given it."""
-    for call, _ in walk(definition.body):
+    for line, _ in walk(definition.body):
+        call = line.flow if isinstance(line, s.Line) else None
+        if isinstance(call, s.Name):
+            call = s.Call(call, (), call.span)
         if not isinstance(call, s.Call) or not isinstance(call.func, s.Name):
             continue
         known = unit.names.get(call.func.name)
@@ -71,7 +74,7 @@ def _not_handed_on(name: str, definition: s.Network | s.Block, unit: Unit) -> It
         at = next((i for i, param in enumerate(known.node.params) if param.name == name), None)
         placed = sum(arg.name is None for arg in call.args)
         if at is not None and at >= placed and all(arg.name != name for arg in call.args):
-            yield Label(call.span, f"`{call.func.name}` has a `{name}`, and is not given this one")
+            yield Label(call.span, f"`{call.func.name}` has a parameter `{name}`, and is not given this one")
 
 
 def _constants(definition: s.Network | s.Block) -> Iterator[Diagnostic]:

@@ -253,6 +253,8 @@ def _set(record: Primitive, setting: str | int, value: s.Expr | None) -> Primiti
         return _with(record, name, value.value)
     if isinstance(value, s.SizeExpr):
         return _with(record, name, Size(value.values))
+    if isinstance(value, s.Name) and value.name in RECORDS:
+        return _with(record, name, _plain(value.name))
     return None if value is not None or field.is_required() else _with(record, name, field.get_default())
 
 

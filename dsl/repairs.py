@@ -23,10 +23,11 @@ from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import metered, spend, spent
-from ogive.dsl.predicted import Effect, Prediction
+from ogive.dsl.predicted import Prediction
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
 from ogive.dsl.variations import (
+    Direct,
     Variation,
     cells_varied,
     inputs_varied,
@@ -111,7 +112,7 @@ class _Search:
         effect = change.effect if isinstance(change, Variation) else change.first.effect
         return None if self.prediction is None else self.prediction.likely(effect)
 
-    def direct(self, effect: Callable[[int], Effect] | None, here: int) -> list[int] | None:
+    def direct(self, effect: Direct | None, here: int) -> list[int] | None:
         """The numbers that lead to the ops of the digest where one is a setting of a line's op; None where it is none,
         or that is not known."""
         if effect is None or self.prediction is None or self.prediction.likely(effect(here)) is None:
@@ -322,7 +323,7 @@ def _sought(
     assert isinstance(here, int)
     step = max(here, 1)
     if probe is None or now is None:
-        return _near(here)
+        return [*_near(here), *(_usual(here) if here >= 10 else [])]
     if search.idle(probe):
         search.idlers.append((definition, value))
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ogive.dsl import syntax as s
 from ogive.dsl.ops import RECORDS
@@ -14,11 +14,15 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import Around, exchanged, names_read, walk
 
 __all__ = [
-    "Variation", "cells_varied", "inputs_varied", "numbers", "settings_guessed", "settings_varied", "variation",
+    "Direct", "Variation", "cells_varied", "inputs_varied", "numbers", "settings_guessed", "settings_varied",
+    "variation",
 ]
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
 """Ways to start a weight."""
+
+Direct: TypeAlias = Callable[[int], Effect | None]
+"""What becomes of the ops with another number as a setting."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def variation(
     return Variation(lambda: exchanged(definition, old, new), span, words, effect)
 
 
-def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None, Callable[[int], Effect] | None]]:
+def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None, Direct | None]]:
     """The whole numbers that stand in a definition, its `expect` tables left out; the preset that each is of; and, for
     a setting of a line's op, what becomes of the ops with another one."""
     for value, around in walk(definition):
@@ -49,7 +53,7 @@ def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None, 
             yield value, next((a.name for a in around if isinstance(a, s.Row)), None), effect
 
 
-def _of_number(value: s.Constant, around: Around) -> Callable[[int], Effect] | None:
+def _of_number(value: s.Constant, around: Around) -> Direct | None:
     return None if _of_argument(value, value, around) is None else lambda n: _of_argument(
         value, replace(value, value=n), around)
 
@@ -177,6 +181,9 @@ def _settings_of(op: str, known: Sequence[s.Definition]) -> Iterator[s.Arg]:
             values = [word for word in INITS if word != field.default]
         elif name in ("pad", "padding"):
             values = [0, 1, 2, 3]
+        if "Primitive" in str(field.annotation):
+            for norm in ("layernorm", "batchnorm"):
+                yield _argument(name, norm, s.Name(norm, span))
         for value in values:
             yield _argument(name, f'"{value}"' if isinstance(value, str) else str(value), s.Constant(value, span))
 

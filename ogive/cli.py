@@ -129,6 +129,6 @@ def _root(
 
 def main() -> None:
     """The entry point: runs the words on the command line and exits."""
-    gc.set_threshold(50_000, 20, 20)  # a command makes much, keeps it, and ends
+    gc.set_threshold(checking.KEPT, 20, 20)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else pydantic looks through every installed package
     app()

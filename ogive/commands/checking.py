@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ogive.commands.failure import FINDINGS, WRONG_USE, exit_code, say
 from ogive.commands.options import AsJson, Root
 from ogive.commands.output import as_json, progress, result
-from ogive.dsl.diagnostics import ArchError, fail
+from ogive.dsl.diagnostics import ArchError, Diagnostic, fail
 
 if TYPE_CHECKING:
     from ogive.checking import FileReport
 
-__all__ = ["check"]
+__all__ = ["KEPT", "check"]
 
 JSON_VERSION: Final = 1
 """Of what `--format json` prints. A new field keeps it; one that goes or means something else raises it."""
+
+
+KEPT: Final = 50_000
+"""Objects that a command makes before it looks for garbage: it makes much, keeps it, and ends."""
 
 
 class Format(StrEnum):
@@ -49,66 +56,92 @@ def check(
     Every network is built at every preset, nothing is run, and all mistakes are shown at once. `--json` is short for
     `--format json`. Exits with 1 when something is wrong, with 2 when a file cannot be read.
     """
-    from ogive.checking import reports
+    from ogive.checking import viewed
     from ogive.sources import check_root
 
+    if gc.get_threshold()[0] == KEPT:  # a process of our own: what is imported by now stays to its end
+        gc.freeze()
     if json and form not in (Format.TEXT, Format.JSON):
         raise fail("A803", f"`--json` and `--format {form}` ask for two outputs", help="leave one of them out")
-    found: list[FileReport] = []
+    found: list[Shown] = []
     check_root(root)
+    form = Format.JSON if json else form
     with progress("checking", after=0.5) as step:
-        for report in reports(files, claims, root):
-            step(f"checking {os.path.basename(report.path)}")
-            found.append(report)
-    _write(found, Format.JSON if json else form)
-    codes = [exit_code(r.mistakes) for r in found if not r.ok]
+        for shown in viewed(files, partial(_shown, form=form), claims, root):
+            step(f"checking {os.path.basename(shown.path)}")
+            found.append(shown)
+    _write(found, form)
+    codes = [exit_code(r.mistakes) for r in found if r.mistakes]
     return WRONG_USE if WRONG_USE in codes else FINDINGS if codes else 0
 
 
-def _write(found: list[FileReport], form: Format) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What is printed about one file: lines, or for the other formats the findings or all of it as JSON."""
+
+    path: str
+    mistakes: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+    head: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    json: dict[str, Any] | None = None
+
+
+def _shown(report: FileReport, form: Format) -> Shown:
+    if form is Format.JSON:
+        return Shown(report.path, report.mistakes, json=report.as_json())
+    if form is not Format.TEXT:
+        return Shown(report.path, report.mistakes)
+    if not report.ok:
+        count = _count(len(report.mistakes), "mistake")
+        return Shown(report.path, report.mistakes, report.warnings, (f"{report.path}: {count}",))
+    return Shown(report.path, (), report.warnings, tuple(_figures(report)), tuple(_remarks(report)))
+
+
+def _figures(report: FileReport) -> list[str]:
+    count = len(report.networks) + len(report.unreached)
+    facts = [_count(count, "network")] if count else ["parts"]
+    facts += [_count(len(report.claims), "published figure")] if report.claims else []
+    width = max(map(len, report.networks), default=0)
+    figures = [f"{built.graph.parameter_count:,}" for built in report.networks.values()]
+    return [
+        f"{report.path}: ok, {', '.join(facts)}",
+        *(f"  {name:<{width}}  {figure:>{max(map(len, figures))}} parameters"
+          for name, figure in zip(report.networks, figures, strict=True)),
+        *(f"  {name}: names checked; it is built when its settings are given" for name in report.unreached),
+    ]
+
+
+def _write(found: list[Shown], form: Format) -> None:
     from ogive import __version__
     from ogive.dsl.github import annotation
     from ogive.dsl.sarif import sarif
 
     match form:
         case Format.JSON:
-            files = [report.as_json() for report in found]
-            as_json({"version": JSON_VERSION, "ok": all(report.ok for report in found), "files": files})
+            files = [shown.json for shown in found]
+            as_json({"version": JSON_VERSION, "ok": not any(shown.mistakes for shown in found), "files": files})
         case Format.SARIF:
-            as_json(sarif([(report.path, report.mistakes) for report in found], __version__))
+            as_json(sarif([(shown.path, shown.mistakes) for shown in found], __version__))
         case Format.GITHUB:
-            lines = [annotation(report.path, mistake) for report in found for mistake in report.mistakes]
+            lines = [annotation(shown.path, mistake) for shown in found for mistake in shown.mistakes]
             for line in dict.fromkeys(lines):  # what two files share by an import stands once
                 result(line)
         case Format.TEXT:
-            for report in found:
-                _print(report)
+            for shown in found:
+                _print(shown)
 
 
-def _print(report: FileReport) -> None:
-    if not report.ok:
-        count = len(report.mistakes)
-        result(f"{report.path}: {count} mistake{'s' if count > 1 else ''}")
-        say(ArchError((*report.mistakes, *report.warnings)))
-        return
-    count = len(report.networks) + len(report.unreached)
-    facts = [_count(count, "network")] if count else ["parts"]
-    facts += [_count(len(report.claims), "published figure")] if report.claims else []
-    result(f"{report.path}: ok, {', '.join(facts)}")
-    width = max(map(len, report.networks), default=0)
-    figures = [f"{built.graph.parameter_count:,}" for built in report.networks.values()]
-    for name, figure in zip(report.networks, figures, strict=True):
-        result(f"  {name:<{width}}  {figure:>{max(map(len, figures))}} parameters")
-    for name in report.unreached:
-        result(f"  {name}: names checked; it is built when its settings are given")
-    if report.warnings:
-        say(ArchError(report.warnings))
-    for text, names in _remarks(report).items():
-        where = "" if len(names) == len(report.networks) else f" ({', '.join(names)})"
-        result(f"  {text}{where}")
+def _print(shown: Shown) -> None:
+    for line in shown.head:
+        result(line)
+    if shown.mistakes or shown.warnings:
+        say(ArchError((*shown.mistakes, *shown.warnings)))
+    for line in shown.remarks:
+        result(line)
 
 
-def _remarks(report: FileReport) -> dict[str, list[str]]:
+def _remarks(report: FileReport) -> list[str]:
     """Numbers in place of `?`, guards and dropped nodes, each with the networks it is true of."""
     found: dict[str, list[str]] = {}
     for name, built in report.networks.items():
@@ -117,7 +150,8 @@ def _remarks(report: FileReport) -> dict[str, list[str]]:
         solved = [f"? = {number} ({span})" for span, number in built.filled.items()]
         for text in dict.fromkeys([*solved, *guards, *drops]):
             found.setdefault(text, []).append(name)
-    return found
+    where = {text: "" if len(names) == len(report.networks) else f" ({', '.join(names)})" for text, names in found.items()}
+    return [f"  {text}{where[text]}" for text in found]
 
 
 def _count(number: int, what: str) -> str:

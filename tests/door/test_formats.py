@@ -175,8 +175,31 @@ def test_sarif_is_what_the_standard_asks() -> None:
 
 
 def test_sarif_of_nothing_wrong_has_no_results() -> None:
-    log = json.loads(ogive("check", "small.arch", "--format", "sarif").out)
+    Path("fine.arch").write_text(FINE)
+    log = json.loads(ogive("check", "fine.arch", "--format", "sarif").out)
     assert faults(log) == [] and log["runs"][0]["results"] == []
+
+
+FINE = "network N:\n    input x: B 4\n    a = linear(4)\n"
+UNUSED = "from std.timm import Mlp\n\nnetwork N:\n    input x: B 4\n    a = linear(4)\n"
+
+
+def test_warnings_are_told_to_scanners() -> None:
+    Path("unused.arch").write_text(UNUSED)
+    done = ogive("check", "unused.arch", "--format", "sarif")
+    log = json.loads(done.out)
+    (result,) = log["runs"][0]["results"]
+    assert faults(log) == [] and done.code == 0
+    assert (result["ruleId"], result["level"]) == ("A601", "warning")
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 1
+
+
+def test_warnings_are_annotations() -> None:
+    Path("unused.arch").write_text(UNUSED)
+    (line,) = ogive("check", "unused.arch", "--format", "github").out.splitlines()
+    kind, fields, words = read(line)
+    assert (kind, fields["line"], fields["title"][:4]) == ("warning", "1", "A601")
+    assert "take it out, or use it" in words
 
 
 def test_labels_are_related_locations_and_notes_and_help_are_kept() -> None:
@@ -263,4 +286,5 @@ def test_an_annotation_without_a_place_names_the_file() -> None:
 
 
 def test_nothing_wrong_is_no_annotation() -> None:
-    assert ogive("check", "small.arch", "--format", "github").out == ""
+    Path("fine.arch").write_text(FINE)
+    assert ogive("check", "fine.arch", "--format", "github").out == ""

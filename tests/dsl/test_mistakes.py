@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ogive.dsl import limits
+from ogive.dsl import syntax as s
+from ogive.dsl.check import check
 from ogive.dsl.diagnostics import ArchError
+from ogive.dsl.load import load_text
 from ogive.dsl.mistakes import CODES, MISTAKES, WORDS
 from ogive.dsl.parse import parse, terminals
 from ogive.dsl.source import Source
@@ -25,7 +28,16 @@ CASES = error_cases.cases(HERE / "errors")
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.stem)
 def test_words(case):
-    error_cases.hold(case, parse)
+    error_cases.hold(case, read)
+
+
+def read(source):
+    """Parse a file, and check it where it holds a whole network: what repairs a sentence must mean something, too."""
+    tree = parse(source)
+    if any(isinstance(d, s.Network | s.Derived) for d in tree.definitions):
+        report = check(load_text(source.text, source.name))
+        if report.mistakes:
+            raise ArchError(report.mistakes)
 
 
 def test_every_terminal_has_words():
