@@ -84,9 +84,10 @@ def exceeded(those: list[Held]) -> Iterator[Diagnostic]:
             more = f" and {len(others) - 4} more" if len(others) > 4 else ""
             notes.append(f"{shown}{more} {'goes' if len(others) == 1 else 'go'} over it, too")
         needed = rounded_up(worst.printed, worst.actual)
+        said = FIGURES[worst.figure].format(worst.actual) + _at(worst)
         yield Diagnostic(
-            "A405", f"`{worst.network}` {FIGURES[worst.figure].format(worst.actual)}{_at(worst)}: its budget is {worst.printed}",
-            span, notes=tuple(notes), help=f"spend less there, or allow `{worst.figure} <= {needed}`",
+            "A405", f"`{worst.network}` {said}: its budget is {worst.printed}", span, notes=tuple(notes),
+            help=f"spend less there, or allow `{worst.figure} <= {needed}`",
         )
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ogive.compiler.cost import macs
 from ogive.dsl import check as room
 from ogive.dsl.broken import Claim
+from ogive.dsl.budgets import Held
 from ogive.dsl.build import Built
 from ogive.dsl.diagnostics import ArchError, Diagnostic
 from ogive.sources import arch_files, in_library, open_source
 
-__all__ = ["FileReport", "check", "reports"]
+__all__ = ["FileReport", "check", "viewed"]
+
+T = TypeVar("T")
+File: TypeAlias = "str | os.PathLike[str]"
+
+MANY: Final = 8
+"""From so many files on, each core checks some of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +37,7 @@ class FileReport:
     claims: tuple[Claim, ...] = ()
     unreached: tuple[str, ...] = ()
     """Networks that cannot be built without a setting: only their names were checked."""
+    budgets: tuple[Held, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     """What builds and is hardly meant: an unused import, a line that no result needs."""
 
@@ -48,6 +58,11 @@ class FileReport:
                 {"network": c.network, "figure": c.figure, "printed": c.printed, "actual": c.actual, "holds": c.holds}
                 for c in self.claims
             ],
+            "budgets": [
+                {"network": b.network, "figure": b.figure, "printed": b.printed, "most": b.most, "actual": b.actual,
+                 "sizes": dict(b.sizes), "holds": b.holds}
+                for b in self.budgets
+            ],
             "unreached": list(self.unreached),
             "mistakes": [m.as_json() for m in self.mistakes],
             "warnings": [w.as_json() for w in self.warnings],
@@ -67,37 +82,76 @@ def check(
 
     Raises nothing: what cannot be read is a mistake in its report.
     """
-    return list(reports([paths] if isinstance(paths, str | os.PathLike) else paths, claims, root))
+    return [_report(file, claims, root) for file in _files(paths)]
 
 
-def reports(
-    paths: Iterable[str | os.PathLike[str]], claims: bool = True, root: str | os.PathLike[str] | None = None
-) -> Iterator[FileReport]:
-    """The reports of `check`, each as soon as it is there."""
-    for path in paths:
+def viewed(paths: Iterable[File], view: Callable[[FileReport], T], claims: bool, root: File | None) -> Iterator[T]:
+    """What `view` makes of each report of `check`, in order, as soon as it is there.
+
+    Many files are checked on all cores, by copies of this process. What comes back from those is what `view` made, which
+    should be small: a graph takes as long to send as to build.
+    """
+    files = _files(paths)
+    seen = partial(_viewed, view, claims, root)
+    done = 0
+    if len(files) >= MANY and _cores() > 1 and "-" not in files:
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+        from multiprocessing import get_context
+
         try:
-            files = _files(path)
+            with ProcessPoolExecutor(_cores(), get_context("fork"), _deaf) as pool:
+                for one in pool.map(seen, files):
+                    done += 1
+                    yield one
+        except BrokenProcessPool:  # one was killed, for want of memory as a rule: this process goes on alone
+            pass
+    yield from map(seen, files[done:])
+
+
+def _viewed(view: Callable[[FileReport], T], claims: bool, root: File | None, file: File | FileReport) -> T:
+    return view(_report(file, claims, root))
+
+
+def _cores() -> int:
+    """Those that this process may use; 1 where a process cannot be copied safely."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the process that waits for the others."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _files(paths: File | Iterable[File]) -> list[File | FileReport]:
+    """The files that are meant; a report in place of what cannot be found."""
+    found: list[File | FileReport] = []
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        try:
+            found += _below(path)
         except ArchError as error:
-            yield FileReport(str(path), error.diagnostics, {})
-            continue
-        for file in files:
-            yield _report(file, claims, root)
+            found.append(FileReport(str(path), error.diagnostics, {}))
+    return found
 
 
-def _files(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+def _below(path: File) -> list[File]:
     if path == "-" or in_library(path) or not isinstance(path, str | os.PathLike) or not Path(path).is_dir():
         return [path]
     return [*arch_files(Path(path))]
 
 
-def _report(file: str | os.PathLike[str], claims: bool, root: str | os.PathLike[str] | None) -> FileReport:
+def _report(file: File | FileReport, claims: bool, root: File | None) -> FileReport:
+    if isinstance(file, FileReport):
+        return file
     shown = "<stdin>" if file == "-" else os.fspath(file) if isinstance(file, str | os.PathLike) else repr(file)
     try:
         found = room.check(open_source(file, root), claims)
     except ArchError as error:
         return FileReport(shown, error.diagnostics, {})
     return FileReport(shown, found.mistakes, found.built, tuple(found.claims), tuple(found.unreached),
-                      tuple(found.warnings))
+                      tuple(found.budgets), tuple(found.warnings))
 
 
 def _network(name: str, built: Built) -> dict[str, Any]:

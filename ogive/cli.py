@@ -15,6 +15,7 @@ from ogive import __version__
 from ogive.commands import (
     checking,
     compiling,
+    costing,
     drawing,
     expanding,
     explaining,
@@ -99,7 +100,7 @@ app = typer.Typer(
 )
 app.command("list")(listing.list_library)
 app.command("check")(checking.check)
-app.command("summary")(figures.summary)
+app.command("summary")(costing.summary)
 app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
 app.command("compile")(compiling.compile)

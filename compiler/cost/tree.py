@@ -12,7 +12,7 @@ from ogive.compiler.cost.sizes import sizes_of
 from ogive.dsl.graph import Graph, Node, Region
 from ogive.dsl.types import sized
 
-__all__ = ["Row", "leaves", "tree"]
+__all__ = ["SUMS", "Row", "leaves", "tree"]
 
 PLAIN: Final = frozenset({"residual", "gate", "append"})
 """Regions that stand for no part: their lines are shown in the part around them."""
@@ -78,6 +78,7 @@ class Row:
 
 
 SUMS: Final = ("params", "macs", "nodes", "macs_dense", "weights", "moved", "kept", "matrix", "scores")
+"""Figures of a part that are sums of those of what is in it."""
 
 
 def tree(

@@ -52,8 +52,8 @@ WORDS: Final = {
     "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`",
     **{word.upper(): f"`{word}`" for word in (
         "from", "import", "as", "network", "block", "pattern", "weights", "allow", "input", "of", "return", "assert",
-        "presets", "expect", "at", "shared", "with", "repeat", "if", "elif", "else", "scan", "in", "next", "emit", "require",
-        "ceil", "or", "and", "not",
+        "presets", "expect", "at", "shared", "with", "repeat", "if", "elif", "else", "scan", "in", "next", "emit",
+        "require", "ceil", "or", "and", "not",
     )},
 }
 

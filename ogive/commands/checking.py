@@ -91,7 +91,7 @@ def _shown(report: FileReport, form: Format) -> Shown:
     if form is Format.JSON:
         return Shown(report.path, report.mistakes, json=report.as_json())
     if form is not Format.TEXT:
-        return Shown(report.path, report.mistakes)
+        return Shown(report.path, report.mistakes, report.warnings)
     if not report.ok:
         count = _count(len(report.mistakes), "mistake")
         return Shown(report.path, report.mistakes, report.warnings, (f"{report.path}: {count}",))

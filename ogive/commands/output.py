@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from ogive.commands.failure import coloured
 from ogive.dsl.diagnostics import fail, printable
 
-__all__ = ["Step", "as_json", "human", "progress", "result", "table", "write_whole"]
+__all__ = ["Step", "as_json", "human", "memory_of", "progress", "result", "table", "time_of", "write_whole"]
 
 LEAST = 24
 """Columns of a terminal that a text which is folded must have; else it is left out."""
@@ -45,6 +45,19 @@ def human(number: int, digits: int = 3) -> str:
             places = max(0, digits - len(str(int(value))))
             return f"{value:.{places}f} {unit}"
     return str(number)
+
+
+def memory_of(number: int) -> str:
+    """Bytes to 3 digits, a kB being 1000 of them: `352 MB`."""
+    return f"{human(number)}B" if number >= 1000 else f"{number} B"
+
+
+def time_of(seconds: float) -> str:
+    """A time to 3 digits: `1.25 ms`."""
+    for unit, least in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= least:
+            return f"{seconds / least:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
 
 
 def table(

@@ -100,7 +100,7 @@ def test_summary() -> None:
     assert "blocks x3" in lines[4] and " 66.7 %" in lines[4] and " 296 " in lines[4]
     assert lines[-1] == "Small.S: 1,370 parameters, 3.613 M multiply-adds at B=1, H=224, W=224, 19 nodes"
     short = ogive("summary", "small.arch", "Small.S", "--depth", "0").out.splitlines()
-    assert len(short) == 4
+    assert len(short) == 5 and short[-2].startswith("memory: ")
 
 
 def test_summary_at_other_sizes() -> None:
