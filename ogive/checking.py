@@ -88,8 +88,8 @@ def check(
 def viewed(paths: Iterable[File], view: Callable[[FileReport], T], claims: bool, root: File | None) -> Iterator[T]:
     """What `view` makes of each report of `check`, in order, as soon as it is there.
 
-    Many files are checked on all cores, by copies of this process. What comes back from those is what `view` made, which
-    should be small: a graph takes as long to send as to build.
+    Many files are checked on all cores, by copies of this process. What comes back from those is what `view` made,
+    which should be small: a graph takes as long to send as to build.
     """
     files = _files(paths)
     seen = partial(_viewed, view, claims, root)

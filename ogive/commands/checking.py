@@ -86,6 +86,10 @@ class Shown:
     remarks: tuple[str, ...] = ()
     json: dict[str, Any] | None = None
 
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        return (*self.mistakes, *self.warnings)
+
 
 def _shown(report: FileReport, form: Format) -> Shown:
     if form is Format.JSON:
@@ -122,9 +126,9 @@ def _write(found: list[Shown], form: Format) -> None:
             files = [shown.json for shown in found]
             as_json({"version": JSON_VERSION, "ok": not any(shown.mistakes for shown in found), "files": files})
         case Format.SARIF:
-            as_json(sarif([(shown.path, shown.mistakes) for shown in found], __version__))
+            as_json(sarif([(shown.path, shown.findings) for shown in found], __version__))
         case Format.GITHUB:
-            lines = [annotation(shown.path, mistake) for shown in found for mistake in shown.mistakes]
+            lines = [annotation(shown.path, mistake) for shown in found for mistake in shown.findings]
             for line in dict.fromkeys(lines):  # what two files share by an import stands once
                 result(line)
         case Format.TEXT:
@@ -135,8 +139,8 @@ def _write(found: list[Shown], form: Format) -> None:
 def _print(shown: Shown) -> None:
     for line in shown.head:
         result(line)
-    if shown.mistakes or shown.warnings:
-        say(ArchError((*shown.mistakes, *shown.warnings)))
+    if shown.findings:
+        say(ArchError(shown.findings))
     for line in shown.remarks:
         result(line)
 
@@ -150,8 +154,8 @@ def _remarks(report: FileReport) -> list[str]:
         solved = [f"? = {number} ({span})" for span, number in built.filled.items()]
         for text in dict.fromkeys([*solved, *guards, *drops]):
             found.setdefault(text, []).append(name)
-    where = {text: "" if len(names) == len(report.networks) else f" ({', '.join(names)})" for text, names in found.items()}
-    return [f"  {text}{where[text]}" for text in found]
+    everywhere = len(report.networks)
+    return [f"  {text}" + ("" if len(x) == everywhere else f" ({', '.join(x)})") for text, x in found.items()]
 
 
 def _count(number: int, what: str) -> str:

@@ -66,3 +66,15 @@ def test_a_report_is_json(folder: Path) -> None:
     assert first["guards"] == ["H % 4 == 0", "W % 4 == 0"]
     assert first["dropped"] == [{"node": "spare", "line": 21}]
     assert data["claims"][0]["holds"]
+
+
+def test_many_files_are_checked_side_by_side(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On all cores or on one: the same words in the same order, for right files and wrong ones."""
+    for i in range(9):
+        (folder / f"f{i}.arch").write_text(f"network N{i}:\n    input x: B 4\n    a = linear({i})\n")  # 0 is wrong
+    told = []
+    for cores in (3, 1):
+        monkeypatch.setattr(checking, "_cores", lambda cores=cores: cores)
+        told.append([ogive_command("check", str(folder), *more) for more in ((), ("--json",), ("--format", "sarif"))])
+    assert told[0] == told[1]
+    assert told[0][0].code == 1 and "f0.arch: 1 mistake" in told[0][0].out and "N8" in told[0][0].out
