@@ -126,14 +126,14 @@ class Walked:
             reason = runs_on(on) or refused(width, values, dtype, self.bias, max(_size(queries), _size(keys)), row)
             tile = 32 if width > 128 or dtype == torch.float32 else 64  # what fits in registers
             self.known[key] = self._made(queries, keys, tile, on) if reason is None else reason
-            if reason is None:  # by name, for Triton may be missing and takes a while to load: it registers the operator
+            if reason is None:  # registers the operator; by name, for Triton may be missing and takes a while to load
                 importlib.import_module("ogive.compiler.kernels.operator")
         return key
 
     def _made(
         self, queries: tuple[int, ...], keys: tuple[int, ...], tile: int, device: torch.device
     ) -> tuple[str, Tensor] | str:
-        """In a thread of its own: what traces the caller does not see it, and tables are numbers, no part of a graph."""
+        """In a thread of its own, where nothing traces the caller: tables are numbers, no part of a graph."""
         a, b = (Sequence(tuple(s[2:]), s[0], s[1]) for s in (queries, keys))
 
         def make() -> tuple[str, Tensor]:

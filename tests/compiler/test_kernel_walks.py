@@ -1,0 +1,129 @@
+"""What kernels walk through is the set, each pair once: decoded from the spec and its tables as kernels read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from attention_cases import SPACES, named, pattern_of, seen, user_cases
+
+from ogive.compiler.kernels.setting import halves
+from ogive.compiler.kernels.spec import Piece, Places, parse
+from ogive.compiler.kernels.tables import Tables
+from ogive.compiler.kernels.walk import Way, walk
+from ogive.dsl.patterns import Pattern
+from ogive.dsl.patterns.space import Space
+
+HEADS = 2
+
+
+def positions(tables: np.ndarray, places: Places, entry: int) -> list[int]:
+    a, b, c = places.numbers
+    match places.map:
+        case "line":
+            return [a + entry * b + i for i in range(places.count)]
+        case "split":
+            return [int((tables[a + entry] if i < c else 0) + tables[b + i]) for i in range(places.count)]
+    return [int(x) for x in tables[a + entry * places.count : a + (entry + 1) * places.count]]
+
+
+def pairs(tables: np.ndarray, piece: Piece, by_keys: bool = False) -> Iterator[tuple[int, int]]:
+    """The pairs of a piece, from the lists of queries or from those of keys."""
+    for entry in range(piece.entries):
+        q, k = (positions(tables, x, entry) for x in (piece.q, piece.k))
+        if piece.keep != "list":
+            yield from ((a, b) for i, a in enumerate(q) for j, b in enumerate(k) if piece.lower <= j - i <= piece.upper)
+            continue
+        lists = piece.lists
+        assert lists is not None
+        m, n = lists.block_m, lists.block_n
+        starts, items = (lists.columns, lists.column_items) if by_keys else (lists.rows, lists.row_items)
+        mine = -(-len(k) // n) if by_keys else -(-len(q) // m)
+        for tile in range(mine):
+            at = starts + 4 * (entry * lists.each * mine + tile)
+            ends = [int(x) for x in tables[at : at + 4]]
+            for t in (*range(ends[0], ends[1]), *range(ends[2], ends[3])):
+                other, block = (int(x) for x in tables[items + 2 * t : items + 2 * t + 2])
+                i0, j0 = (other * m, tile * n) if by_keys else (tile * m, other * n)
+                for i in range(i0, min(i0 + m, len(q))):
+                    for j in range(j0, min(j0 + n, len(k))):
+                        if t < ends[1] or _bit(tables, lists.bits, block, i - i0, j - j0, m, n):
+                            yield q[i], k[j]
+
+
+def _bit(tables: np.ndarray, bits: int, block: int, i: int, j: int, m: int, n: int) -> bool:
+    words = -(-n // 32)
+    return bool(int(tables[bits + (block * m + i) * words + j // 32]) >> (j % 32) & 1)
+
+
+def held(p: Pattern, space: Space, way: Way, tile: int) -> None:
+    tables = Tables()
+    spec = parse(walk(p, space, range(HEADS), tables, tile, way=way).text())
+    numbers = tables.tensor().numpy()
+    for by_keys in (False, True):
+        found: list[Counter[tuple[int, int]]] = [Counter() for _ in range(HEADS)]
+        for piece in spec.pieces:
+            there = Counter(pairs(numbers, piece, by_keys))
+            mine = range(HEADS) if piece.heads is None else numbers[piece.heads[0] : sum(piece.heads)]
+            for head in mine:
+                if not by_keys:
+                    merged = {q for q, _ in there} & {q for q, _ in found[head]}
+                    assert piece.merge or not merged
+                found[head] += there
+        for head in range(HEADS):
+            assert max(found[head].values(), default=1) == 1
+            assert set(found[head]) == seen(p, space, head)
+
+
+@pytest.mark.parametrize(("way", "first"), [("parts", 0), ("list", 1), ("cheapest", 2)])
+@pytest.mark.parametrize("name", SPACES)
+def test_each_pair_is_walked_once(name: str, way: Way, first: int) -> None:
+    """Some of the patterns by each way; all of them at length."""
+    for text in named(SPACES[name])[first::9]:
+        held(pattern_of(text), SPACES[name], way, 16)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["parts", "list", "cheapest"])
+@pytest.mark.parametrize("name", SPACES)
+def test_each_pair_of_all_patterns_is_walked_once(name: str, way: Way) -> None:
+    for text in named(SPACES[name]):
+        held(pattern_of(text), SPACES[name], way, 16)
+
+
+def test_arithmetic_becomes_bits() -> None:
+    for text, name in user_cases(40):
+        held(pattern_of("drawn", text), SPACES[name], "cheapest", 16)
+
+
+@pytest.mark.parametrize("over", [
+    "sliding(9)", "block(16) | global_tokens(2) | random(2, of=16)", "window(7, shift=3) | prefix", "causal",
+])
+def test_full_tiles_are_not_asked(over: str) -> None:
+    """Lists hold as many full tiles as there are, and tiles with bits are few."""
+    space = Space.of(14, 14, prefix=1)
+    tables = Tables()
+    spec = walk(pattern_of(over), space, (0,), tables, 16, way="list")
+    (piece,) = spec.pieces
+    assert piece.lists is not None
+    numbers, tiles = tables.tensor().numpy(), -(-197 // 16)
+    allowed = np.zeros((tiles * 16, tiles * 16), dtype=bool)
+    for q, k in seen(pattern_of(over), space, 0):
+        allowed[q, k] = True
+    blocks = allowed.reshape(tiles, 16, tiles, 16).transpose(0, 2, 1, 3)
+    rows = np.arange(tiles * 16).reshape(tiles, 1, 16, 1) < 197
+    full = (blocks | ~rows).all((2, 3)).sum()
+    some = blocks.any((2, 3)).sum()
+    ends = numbers[piece.lists.rows : piece.lists.rows + 4 * tiles].reshape(tiles, 4)
+    assert (ends[:, 1] - ends[:, 0]).sum() == full
+    assert (ends[:, 3] - ends[:, 2]).sum() == some - full
+
+
+@pytest.mark.parametrize(("width", "pieces"), [
+    (1, (16, 0)), (16, (16, 0)), (20, (32, 0)), (24, (32, 0)), (32, (32, 0)), (40, (32, 16)), (64, (64, 0)),
+    (72, (64, 16)), (80, (64, 16)), (96, (64, 32)), (112, (128, 0)), (128, (128, 0)), (160, (128, 32)), (256, (256, 0)),
+])
+def test_heads_in_two_pieces(width: int, pieces: tuple[int, int]) -> None:
+    assert halves(width) == pieces
