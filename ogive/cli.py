@@ -25,6 +25,7 @@ from ogive.commands import (
     listing,
     renaming,
     running,
+    sweeping,
     weighing,
 )
 from ogive.commands.failure import BROKEN_PIPE, INTERRUPTED, WRONG_USE, bug, exit_code, say, tell
@@ -101,6 +102,7 @@ app = typer.Typer(
 app.command("list")(listing.list_library)
 app.command("check")(checking.check)
 app.command("summary")(costing.summary)
+app.command("sweep")(sweeping.sweep)
 app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
 app.command("compile")(compiling.compile)

@@ -7,9 +7,11 @@ from ogive.compiler.cost.nodes import NodeCost, costs
 from ogive.compiler.cost.sizes import DEFAULTS, macs, sizes_of
 from ogive.compiler.cost.totals import Memory, figures, memory
 from ogive.compiler.cost.tree import Row, leaves, tree
+from ogive.compiler.cost.variants import Variant, variant
 from ogive.dsl.memory import weight_bytes
 
 __all__ = [
-    "DEFAULTS", "Formula", "Formulas", "Machine", "Memory", "NodeCost", "Row", "costs", "figures", "formulas",
-    "grouped", "leaves", "machine_of", "macs", "memory", "sizes_of", "tree", "weight_bytes", "width_of",
+    "DEFAULTS", "Formula", "Formulas", "Machine", "Memory", "NodeCost", "Row", "Variant", "costs", "figures",
+    "formulas", "grouped", "leaves", "machine_of", "macs", "memory", "sizes_of", "tree", "variant", "weight_bytes",
+    "width_of",
 ]
