@@ -114,7 +114,7 @@ def given(tensor: object, sizes: dict[str, int]) -> torch.Tensor:
     shape = evaluated(tensor.shape, sizes)  # type: ignore[attr-defined]
     if tensor.dtype == "float":  # type: ignore[attr-defined]
         return torch.randn(*shape)
-    return torch.zeros(*shape, dtype=torch.long)
+    return torch.zeros(*shape, dtype=torch.bool if tensor.dtype == "bool" else torch.long)  # type: ignore[attr-defined]
 
 
 def evaluated(shape: tuple[object, ...], sizes: dict[str, int]) -> list[int]:
