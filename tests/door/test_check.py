@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from door.command import SMALL
+from door.command import ogive as command
 
 import ogive
+from ogive import checking
 
 
 @pytest.fixture
@@ -75,6 +77,6 @@ def test_many_files_are_checked_side_by_side(folder: Path, monkeypatch: pytest.M
     told = []
     for cores in (3, 1):
         monkeypatch.setattr(checking, "_cores", lambda cores=cores: cores)
-        told.append([ogive_command("check", str(folder), *more) for more in ((), ("--json",), ("--format", "sarif"))])
+        told.append([command("check", folder, *more) for more in ((), ("--json",), ("--format", "sarif"))])
     assert told[0] == told[1]
     assert told[0][0].code == 1 and "f0.arch: 1 mistake" in told[0][0].out and "N8" in told[0][0].out
