@@ -39,6 +39,10 @@ UNTRAINED = {
 """Keys that get no gradient: behind `stop_gradient`, or of inputs that may be left away."""
 
 
+SIDES = {"InceptionV3": 75, "DeconvNet": 224}
+"""Those that take no image of 64 x 64."""
+
+
 def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -88,7 +92,8 @@ def test_forward_and_backward(path: Path, name: str) -> None:
     device = "meta" if name in LARGE or network.parameter_count > 40_000_000 else "cpu"
     with torch.device(device):
         module = ogive.compile(network).train()
-        sizes = {"B": 2, "H": 64, "W": 64, "N": 5, "M": 7, "P": 3, "S": 3, "T": 4}
+        side = SIDES.get(name, 64)
+        sizes = {"B": 2, "H": side, "W": side, "K": 3, "N": 5, "M": 7, "P": 3, "S": 3, "T": 4}
         graph = training(network)
         inputs = [given(graph.nodes[i].outputs[0], sizes) for i in graph.inputs]
         outputs = module(*inputs)
