@@ -26,7 +26,9 @@ LARGE = {
     "ViT.H", "ViT.L", "ResNet.r152", "ResNet.r101", "MLPMixer.L16", "Transformer.big", "LRNet.r50", "MViT.B",
     "MViTv2.S", "MViTv2.B", "MViTv2.L", "Swin.S", "Swin.B", "Swin.L", "Swin.B384", "Swin.L384", "SwinV2.T",
     "SwinV2.S", "SwinV2.B", "SwinV2.T16", "SwinV2.S16", "SwinV2.B16", "SwinV2.L16", "Dense", "Strided", "Axial",
-    "Local", "Windowed", "Dilated", "Blockwise", "BigBird", "RandomBlocks", "Nystrom", "Performer", "Latent",
+    "ShowAttendTell", "ResMLP.r12", "ResMLP.r24", "GMLP.S", "CycleMLP.B2", "CycleMLP.B3", "HybridViT.S", "DeiTS",
+    "DistilledDeiT.S", "MixerAsConvolutions.S16", "Local", "Windowed", "Dilated", "Blockwise", "BigBird",
+    "RandomBlocks", "Nystrom", "Performer", "Latent",
 }
 """Built whole on the meta device only, as are those with more than 40 million parameters; the tests beside this one
 hold them, or smaller ones, to their references."""
@@ -111,8 +113,8 @@ def test_forward_and_backward(path: Path, name: str) -> None:
 
 def training(network: ogive.network.Network) -> Graph:
     """What a call in training runs that leaves away what it may."""
-    return next((graph for case, graph in network.cases if all(on == (flag == "training") for flag, on in case.items())),
-                network.graph)
+    found = (graph for case, graph in network.cases if all(on == (flag == "training") for flag, on in case.items()))
+    return next(found, network.graph)
 
 
 def given(tensor: object, sizes: dict[str, int]) -> torch.Tensor:

@@ -41,7 +41,9 @@ def call(module: torch.nn.Module, image: torch.Tensor, points: torch.Tensor, lab
             torch.cat([out.iou_scores[:, 0] for out in found], 1))
 
 
-@pytest.mark.parametrize("given", ["all", *(pytest.param(n, marks=pytest.mark.long) for n in ("points", "box", "mask"))])
+@pytest.mark.parametrize("given", [
+    "all", *(pytest.param(name, marks=pytest.mark.long) for name in ("points", "box", "mask")),
+])
 def test_outputs_and_gradients(given: str) -> None:
     points = torch.tensor([[[20.0, 30.0], [100.0, 64.0], [0.0, 0.0]], [[5.0, 120.0], [70.0, 11.0], [33.0, 90.0]]])
     labels = torch.tensor([[1, 0, -1], [0, 1, 1]])
