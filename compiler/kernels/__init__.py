@@ -3,10 +3,11 @@
     spec.py       what crosses the operator: the walk in numbers, as one canonical JSON string
     walk.py       from the parts of a set to a spec and one tensor of tables
     biases.py     biases as the three kinds that kernels read
-    setting.py    what a kernel is compiled for: types, widths, tiles; chosen for a target
+    setting.py    what a kernel is compiled for: types, widths, tiles; chosen for a target by choice.py
     tiles.py      shared Triton functions: which pairs a tile has, their scores, what dropout keeps
     forward.py    answers and log-sum-exps                       backward.py    gradients of q, k, v
-    scores.py     gradients of what is added to scores           registry.py    all kernels, for who compiles them
+    scores.py     gradients of scores, summed                    added.py       from these to those of biases and masks
+    registry.py   all kernels, for who compiles them             ready.py       where launches of builds pass
     launch.py     a call of a kernel for each part               operator.py    torch operators with fakes and autograd
     attention.py  what a network calls, and why it would not
 
