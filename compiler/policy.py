@@ -241,7 +241,7 @@ def _predict(case: Case, gpu: Gpu, kernel: str, least: Floor) -> Prediction:
     flop = 2 * work.batch * pairs * (width + _rounded(kernel, work.values))
     busy = max(flop / gpu.rate(case.precision), work.batch * pairs / gpu.exp.value) / _pace(kernel, gpu, case)
     moved = (work.traffic(case.precision) + _copies(case, kernel)) / gpu.bytes_a_second
-    calls = 1 if kernel == "flash" else max(1, len(case.parts))
+    calls = max(1, len(case.parts))
     programs = _programs(case, kernel)
     waves = -(-programs // gpu.sms) * gpu.sms / programs  # what stands still while the last programs run
     seconds = calls * gpu.launch.value + max(busy * min(waves, gpu.sms), moved)

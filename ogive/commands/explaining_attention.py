@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -23,10 +23,14 @@ from ogive.commands.output import as_json, human, progress, result
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ogive.compiler.aot.manifest import Entry
     from ogive.compiler.explain import Account, On
     from ogive.network import Network
 
 __all__ = ["explain"]
+
+LONG: Final = frozenset({"parameters", "guards", "grid"})
+"""What the manifest of a build tells of a kernel, and `explain` does not."""
 
 
 def explain(
@@ -35,6 +39,9 @@ def explain(
     target: Annotated[str, typer.Option("--target", metavar="TARGET", help="What it is compiled for.")] = "cpu",
     precision: PrecisionOf = None,
     kernel: Kernel = None,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Compile the kernels, and tell registers and shared memory. On a GPU.")
+    ] = False,
     size: SizeOf = None,
     set_: Set = None,
     root: Root = None,
@@ -45,7 +52,11 @@ def explain(
     Attentions that are alike are told once. Multiply-adds are those of the two products, at B=1 and H=W=224 unless
     --size says otherwise. For a GPU also the kernel, the time it should take, and the least time that any can take.
     """
+    from ogive.compiler.targets import gpu_named
+
     on = _on(target, precision, kernel)
+    if compiled and on is None:
+        gpu_named(target, "`--compiled`")
     network = open_network(file, net, set_, root)
     sizes = sizes_from(size)
     with progress(f"compiling {network.name}"):
@@ -54,10 +65,13 @@ def explain(
 
         told = accounts(network.graph, sizes, unfused, on)
         moved = _gathers(network) if told else (0, 0)
+        made = _compiled(network, target, on, sizes) if compiled and on is not None else {}
     if json:
         counts = {"before": moved[0], "after": moved[1]} if isinstance(moved, tuple) else moved
-        as_json({"network": network.name, "target": target, "attentions": [one.as_json() for one in told],
-                 "gathers": counts})
+        pages = [one.as_json() for one in told]
+        for page in pages if compiled else ():
+            page["compiled"] = [entry.model_dump(exclude=LONG) for entry in made.get(page["names"][0], ())]
+        as_json({"network": network.name, "target": target, "attentions": pages, "gathers": counts})
         return
     if not told:
         result(f"{network.name}: no attention")
@@ -65,6 +79,8 @@ def explain(
     for one in told:
         for line in _page(one):
             result(line)
+        for entry in made.get(one.names[0], ()):
+            result(_fact("compiled", _resources(entry, on)))
         result("")
     result(_sum(network.name, target, told))
     if not isinstance(moved, tuple):
@@ -88,6 +104,27 @@ def _on(target: str, precision: list[str] | None, kernel: str | None) -> On | No
             gpu_named(target, f"`--{'precision' if precision else 'kernel'}`")
         return None
     return On(chosen.gpu, precision_of(precision), kernel)
+
+
+def _compiled(network: Network, target: str, on: On, sizes: dict[str, int]) -> dict[str, list[Entry]]:
+    """The compiled kernels of each attention, by its path."""
+    from ogive.compiler.aot import need_triton
+
+    need_triton()
+    from ogive.compiler.aot.build import build
+
+    manifest = build(network, target, on.gpu, on.precision, on.kernel, sizes).manifest
+    entries = {entry.file: entry for entry in manifest.kernels}
+    return {path: [entries[file] for file in node.files] for node in manifest.attentions for path in node.at}
+
+
+def _resources(entry: Entry, on: On | None) -> str:
+    """What a compiled kernel takes of the GPU."""
+    limit = 0 if on is None else on.gpu.shared
+    tiles = f"{entry.setting['block_m']} x {entry.setting['block_n']}"
+    stack = f"{entry.stack} bytes spilled" if entry.stack else "nothing spilled"
+    return (f"{entry.kernel}, tiles of {tiles}: {entry.registers} registers, {stack}, {entry.shared:,} of {limit:,} "
+            f"bytes of shared memory, {entry.warps} warps, {entry.matrix}")
 
 
 def _gathers(network: Network) -> tuple[int, int] | str:

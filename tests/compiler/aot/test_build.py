@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import torch
 from fake_driver import FakeDriver
+from typer.testing import CliRunner
 
 import ogive
+from ogive.cli import app
 from ogive.compiler.aot.build import Built, build, write_build
 from ogive.compiler.aot.compiled import MOST_STACK, Facts
 from ogive.compiler.aot.cubin import NotCubin, read_cubin
@@ -324,3 +326,29 @@ def test_launches_need_no_triton(folder: Path, tmp_path: Path) -> None:
 
 def test_the_manifest_is_its_own_schema(small: Built, folder: Path) -> None:
     assert Manifest.model_validate_json((folder / MANIFEST).read_bytes()) == small.manifest
+
+
+def test_explain_tells_what_was_compiled(small: Built, tmp_path: Path) -> None:
+    (tmp_path / "small.arch").write_text(small.source, "utf-8")
+    words = ["explain", str(tmp_path / "small.arch"), "--target", "h200", "--precision", "fp16", "--kernel", "flash"]
+    told = CliRunner().invoke(app, [*words, "--compiled"])
+    entry, other = small.manifest.kernels
+    assert told.exit_code == 0
+    for one in (entry, other):
+        assert f"{one.registers} registers, nothing spilled, {one.shared:,} of 232,448 bytes" in told.stdout
+    pages = json.loads(CliRunner().invoke(app, [*words, "--compiled", "--json"]).stdout)["attentions"]
+    assert [[x["registers"] for x in page["compiled"]] for page in pages] == [[entry.registers], [other.registers]]
+    assert all(page["kernel"]["name"] == "flash" and page["precision"] == "fp16" for page in pages)
+
+
+def test_the_command_writes_a_build(small: Built, tmp_path: Path) -> None:
+    (tmp_path / "small.arch").write_text(small.source, "utf-8")
+    words = ["compile", str(tmp_path / "small.arch"), "--target", "h200", "--precision", "fp16", "--kernel", "flash"]
+    told = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "build")])
+    assert told.exit_code == 0, told.output
+    assert read_manifest(tmp_path / "build").kernels == small.manifest.kernels
+    for more, words_ in (((), "a build is a folder, and none is named"), (("-o", str(tmp_path)), "no build stands")):
+        told = CliRunner().invoke(app, [*words, *more])
+        assert told.exit_code == 2 and words_ in told.output
+    told = CliRunner().invoke(app, ["compile", "vit", "ViT.S", "--precision", "bf16"])
+    assert told.exit_code == 2 and "no target is named" in told.output
