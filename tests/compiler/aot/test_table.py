@@ -1,0 +1,81 @@
+"""The static table: what kernels take on each architecture is what is checked in, fits, and uses its matrix units."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+import static_kernels as static
+import triton
+
+from ogive.compiler.aot.compiled import refused
+
+QUICK = [
+    ("dense 64", 90), ("dense 64", 80), ("dense 80", 90), ("band 64", 89), ("lists 64", 90), ("lists 64", 120),
+    ("window 32 with a table", 90), ("window 32 with a table", 86), ("decomposed 80", 90), ("dense 64 float32", 80),
+    ("dq 64", 90), ("dk, dv 64", 90),
+]
+REST = [case for case in static.ASKED if case not in QUICK]
+
+TENSOR_CORES = {80: "mma", 86: "mma", 89: "mma", 90: "wgmma", 100: "tcgen05", 120: "mma"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _update() -> None:
+    if os.environ.get("OGIVE_UPDATE"):
+        static.write()
+
+
+def _holds(name: str, arch: int) -> None:
+    made, told = static.row(name, arch), static.read()
+    assert made.keys() == told[name][f"sm_{arch}"].keys()
+    if told["triton"] == triton.__version__:  # another compiler takes other registers
+        assert made == told[name][f"sm_{arch}"]
+    else:
+        assert made["matrix"] == told[name][f"sm_{arch}"]["matrix"]
+        assert made["shared"] <= static.of_arch(arch).shared
+
+
+@pytest.mark.parametrize(("name", "arch"), QUICK)
+def test_a_kernel_takes_what_the_table_says(name: str, arch: int) -> None:
+    _holds(name, arch)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "arch"), REST)
+def test_every_kernel_takes_what_the_table_says(name: str, arch: int) -> None:
+    _holds(name, arch)
+
+
+def test_the_table_is_whole() -> None:
+    told = static.read()
+    assert set(told) == {"triton", *static.CASES} and len(static.CASES) >= 40 and set(QUICK) < set(static.ASKED)
+    assert {(name, arch) for name in static.CASES for arch in told[name]} == {(n, f"sm_{a}") for n, a in static.ASKED}
+
+
+@pytest.mark.parametrize("arch", static.ARCHES)
+def test_everything_fits_and_uses_tensor_cores(arch: int) -> None:
+    """Shared memory within the limit, few bytes spilled, and the matrix instruction of the generation."""
+    told = static.read()
+    for name in [name for name, of in static.ASKED if of == arch]:
+        setting, row = static.CASES[name][1], told[name][f"sm_{arch}"]
+        facts = static.Facts(row["registers"], row["stack"], row["shared"], row["warps"], row["matrix"])
+        assert refused(facts, static.of_arch(arch).shared) is None, name
+        exact = setting.dtype == "fp32" and setting.precision == "ieee"
+        assert row["matrix"] == ("fma" if exact else TENSOR_CORES[arch]), name
+
+
+def test_float32_is_no_tf32() -> None:
+    """Products of a float32 kernel are float32's; only who asks by name gets TF32."""
+    _, _, exact = static.compiled("dense 64 float32", 80)
+    assert "tf32" not in exact.ptx and re.search(r"\bfma\.rn", exact.ptx)
+    _, _, rounded = static.compiled("dense 64 tf32", 80)
+    assert "tf32" in rounded.ptx and rounded.facts.matrix == "mma"
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    facts = static.Facts(255, 0, 163_840, 8, "mma")
+    assert "163,840 bytes of shared memory" in (refused(facts, static.of_arch(89).shared) or "")
+    assert refused(facts, static.of_arch(90).shared) is None
+    assert "744 bytes of each thread" in (refused(static.Facts(255, 744, 1024, 4, "fma"), 1 << 17) or "")

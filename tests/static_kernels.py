@@ -1,0 +1,122 @@
+"""The kernels of attention that the static table holds, by architecture: registers, stack, shared memory.
+
+    OGIVE_UPDATE=1 python -m pytest tests/compiler/aot/test_table.py -m "long or not long"
+
+compiles all of them, in two processes, and writes the table. Triton keeps what it compiled by a hash of the source.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import triton
+
+from ogive.compiler.aot.compiled import Compiled, Facts, compile_kernel
+from ogive.compiler.kernels.registry import KERNELS, Kernel
+from ogive.compiler.kernels.setting import Setting, tiled
+from ogive.compiler.targets import TARGETS, Gpu
+
+__all__ = ["ARCHES", "ASKED", "CASES", "TABLE", "Facts", "compiled", "of_arch", "read", "row", "write"]
+
+TABLE: Final = Path(__file__).parent / "compiler" / "aot" / "kernels.json"
+
+ARCHES: Final = (80, 86, 89, 90, 100, 120)
+
+FORWARD, QUERIES, KEYS = "attention_forward", "attention_backward_queries", "attention_backward_keys"
+
+
+def _plain(width: int, dtype: str = "bf16", **more: Any) -> Setting:
+    return Setting(dtype, width, width, **more)  # type: ignore[arg-type]
+
+
+_LONG: Final = (4096, 4096)
+_WINDOW: Final = (49, 49)
+_SWIN: Final = {"q_map": "split", "k_map": "split", "bias": "table"}
+
+CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
+    **{f"dense {d}": (FORWARD, _plain(d), _LONG) for d in (32, 64, 72, 80, 96, 128, 256)},
+    "dense 64 fp16": (FORWARD, _plain(64, "fp16"), _LONG),
+    "dense 64 float32": (FORWARD, _plain(64, "fp32"), _LONG),
+    "dense 64 tf32": (FORWARD, _plain(64, "fp32", precision="tf32"), _LONG),
+    "dense 64 of 197": (FORWARD, _plain(64), (197, 197)),
+    "band 64": (FORWARD, _plain(64, keep="band"), _LONG),
+    "band 128": (FORWARD, _plain(128, keep="band"), _LONG),
+    "lists 64": (FORWARD, _plain(64, keep="list"), _LONG),
+    "lists 128": (FORWARD, _plain(128, keep="list"), _LONG),
+    "lists 64 of some heads": (FORWARD, _plain(64, keep="list", heads_listed=True), _LONG),
+    "window 32": (FORWARD, _plain(32, q_map="split", k_map="split"), _WINDOW),
+    "window 32 with a table": (FORWARD, _plain(32, **_SWIN), _WINDOW),
+    "window 32 with a table, float32": (FORWARD, _plain(32, "fp32", **_SWIN), _WINDOW),
+    "written out 32 with a table": (FORWARD, _plain(32, q_map="table", k_map="table", bias="table"), _WINDOW),
+    "lists 32 with a table": (FORWARD, _plain(32, keep="list", bias="table"), (196, 196)),
+    "decomposed 64": (FORWARD, _plain(64, bias="places", axes=2), _LONG),
+    "decomposed 80": (FORWARD, _plain(80, bias="places", axes=2), _LONG),
+    "decomposed 80 in windows": (FORWARD, _plain(80, bias="places", axes=2, q_map="split", k_map="split"), (196, 196)),
+    "slopes 64": (FORWARD, _plain(64, bias="slopes", keep="band"), _LONG),
+    "padding 64": (FORWARD, _plain(64, mask="bool", mask_rows=True), _LONG),
+    "mask of pairs 64": (FORWARD, _plain(64, mask="bool"), _LONG),
+    "added 64": (FORWARD, _plain(64, mask="float"), _LONG),
+    "dropout 64": (FORWARD, _plain(64, dropout=True), _LONG),
+    "merged 64": (FORWARD, _plain(64, merge=True, wide=True, q_map="split", k_map="split"), (197, 197)),
+    **{f"dq {d}": (QUERIES, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128)},
+    **{f"dk, dv {d}": (KEYS, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128)},
+    "dq 32 with a table": (QUERIES, _plain(32, merge=True, **_SWIN), _WINDOW),
+    "dk, dv 32 with a table": (KEYS, _plain(32, merge=True, **_SWIN), _WINDOW),
+    "dq 64 lists": (QUERIES, _plain(64, merge=True, keep="list"), _LONG),
+    "dk, dv 64 lists": (KEYS, _plain(64, merge=True, keep="list"), _LONG),
+    "dq 64 float32": (QUERIES, _plain(64, "fp32", merge=True), _LONG),
+    "dk, dv 64 float32": (KEYS, _plain(64, "fp32", merge=True), _LONG),
+}
+"""By name: the kernel, its setting without tiles, and how many queries and keys an entry has."""
+
+EVERYWHERE: Final = (
+    "dense 64", "dense 80", "dense 128", "band 64", "lists 64", "window 32 with a table", "dense 64 float32",
+)
+"""What the table holds for every architecture; the others for 9.0 alone."""
+
+ASKED: Final = tuple((name, arch) for name in CASES for arch in (ARCHES if name in EVERYWHERE else (90,)))
+"""The rows of the table."""
+
+
+def of_arch(arch: int) -> Gpu:
+    """A GPU of an architecture."""
+    return next(t.gpu for t in TARGETS.values() if t.gpu is not None and t.gpu.capability == arch)
+
+
+def compiled(name: str, arch: int) -> tuple[Kernel, Setting, Compiled]:
+    """A case on an architecture, with the tiles that it gets there."""
+    kernel, setting, size = CASES[name]
+    made = tiled(setting, of_arch(arch), *size, backward=kernel != FORWARD)
+    return KERNELS[kernel], made, compile_kernel(KERNELS[kernel], made, arch)
+
+
+def row(name: str, arch: int) -> dict[str, Any]:
+    """What the table says of a case on an architecture."""
+    _, setting, made = compiled(name, arch)
+    tiles = f"{setting.block_m} x {setting.block_n}, {setting.stages} stages"
+    return {**asdict(made.facts), "tiles": tiles}
+
+
+def read() -> dict[str, Any]:
+    """The table, as it is checked in."""
+    return json.loads(TABLE.read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+def write() -> None:
+    """Compile all cases and write the table."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        rows = list(pool.map(row, *zip(*ASKED, strict=True)))
+    found: dict[str, Any] = {}
+    for (name, arch), made in zip(ASKED, rows, strict=True):
+        found.setdefault(name, {})[f"sm_{arch}"] = made
+    lines = []
+    for name, of in found.items():
+        rows_of = ",\n".join(f"    {json.dumps(arch)}: {json.dumps(made)}" for arch, made in of.items())
+        lines.append(f"  {json.dumps(name)}: {{\n{rows_of}\n  }}")
+    lines.insert(0, f'  "triton": {json.dumps(triton.__version__)}')
+    TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
