@@ -8,6 +8,7 @@ integer: a second for 65,536 positions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import lcm
 from typing import Final
@@ -27,14 +28,17 @@ from ogive.dsl.patterns.named import (
 from ogive.dsl.patterns.normal import NOTHING, heads_of, includes, is_reflexive, normal, of_head
 from ogive.dsl.patterns.sizes import among
 from ogive.dsl.patterns.space import PatternError, Space
+from ogive.dsl.patterns.tiles import TooMuch, by_offset, rows
 from ogive.dsl.patterns.user import User
 
 __all__ = [
-    "LARGEST_ROWS", "LARGEST_SLOW", "blind", "density", "distinct", "empty_row", "pairs", "same", "symmetric", "total",
+    "LARGEST_ROWS", "LARGEST_SLOW", "blind", "density", "distinct", "empty_row", "pairs", "rows_of", "same",
+    "symmetric", "total",
 ]
 
 LARGEST_ROWS: Final = 1 << 34  # pairs that are counted row by row, as bits
 LARGEST_SLOW: Final = 1 << 20  # pairs that are asked one by one, where a pattern is arithmetic over q and k
+MOST_BOXES: Final = 1 << 16  # boxes of a larger grid that such arithmetic is asked of
 
 
 def pairs(p: Pattern, space: Space, head: int = 0) -> int:
@@ -46,8 +50,7 @@ def pairs(p: Pattern, space: Space, head: int = 0) -> int:
     known = _formula(normal(of_head(p, head), space), space, head)
     if known is not None:
         return known
-    _affordable(p, space)
-    return sum(p.row(q, space, head).bit_count() for q in range(space.queries.size))
+    return sum(row.bit_count() for row in rows_of(p, space, head))
 
 
 def density(p: Pattern, space: Space, heads: int | None = None) -> float:
@@ -68,8 +71,7 @@ def empty_row(p: Pattern, space: Space, head: int = 0) -> int | None:
         return 0
     if _every_token_sees(form, space):
         return None
-    _affordable(p, space)
-    return next((q for q in range(space.queries.size) if not p.row(q, space, head)), None)
+    return next((q for q, row in enumerate(rows_of(p, space, head)) if not row), None)
 
 
 def symmetric(p: Pattern, space: Space, head: int = 0) -> bool:
@@ -79,9 +81,8 @@ def symmetric(p: Pattern, space: Space, head: int = 0) -> bool:
     form = normal(of_head(p, head), space)
     if all(_is_symmetric(leaf) for leaf in leaves(form)):
         return True
-    _affordable(p, space)
-    rows = [p.row(q, space, head) for q in range(space.queries.size)]
-    return all(rows[k] >> q & 1 for q, row in enumerate(rows) for k in _ones(row))
+    found = list(rows_of(p, space, head))
+    return all(found[k] >> q & 1 for q, row in enumerate(found) for k in _ones(row))
 
 
 def same(p: Pattern, q: Pattern, space: Space, heads: int | None = None) -> bool:
@@ -91,9 +92,7 @@ def same(p: Pattern, q: Pattern, space: Space, heads: int | None = None) -> bool
         a, b = normal(of_head(p, head), space), normal(of_head(q, head), space)
         if a == b:
             continue
-        _affordable(p, space)
-        _affordable(q, space)
-        if any(a.row(i, space, head) != b.row(i, space, head) for i in range(space.queries.size)):
+        if any(x != y for x, y in zip(rows_of(a, space, head), rows_of(b, space, head), strict=True)):
             return False
     return True
 
@@ -237,11 +236,26 @@ def _ones(row: int) -> list[int]:
     return found
 
 
-def _affordable(p: Pattern, space: Space) -> None:
-    slow = p.slow or (space.flattened.flat and not isinstance(p, PerAxis))
-    most = LARGEST_SLOW if slow else LARGEST_ROWS
-    if space.size > most:
-        raise PatternError(
-            f"`{p}` is counted pair by pair; {space.queries.size:,} queries times {space.keys.size:,} keys are more "
-            f"than {most:,} pairs"
-        )
+def rows_of(p: Pattern, space: Space, head: int = 0) -> Iterator[int]:
+    """The keys of each query as bits.
+
+    Raises:
+        PatternError: on so large a grid `p` would have to be asked pair by pair.
+    """
+    asked = not p.slow and space.flattened.flat and not isinstance(p, PerAxis)  # of cells, one by one
+    if space.size > (LARGEST_SLOW if asked else LARGEST_ROWS):
+        raise _too_large(p, space, LARGEST_SLOW if asked else LARGEST_ROWS)
+    if not p.slow or (space.size <= LARGEST_SLOW and not by_offset(p, space, head)):
+        yield from (p.row(q, space, head) for q in range(space.queries.size))
+        return
+    try:
+        yield from rows(p, space, head, MOST_BOXES)
+    except TooMuch:
+        raise _too_large(p, space, LARGEST_SLOW) from None
+
+
+def _too_large(p: Pattern, space: Space, most: int) -> PatternError:
+    return PatternError(
+        f"`{p}` is counted pair by pair; {space.queries.size:,} queries times {space.keys.size:,} keys are more "
+        f"than {most:,} pairs"
+    )

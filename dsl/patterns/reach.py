@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from ogive.dsl.dims import Dim
 from ogive.dsl.patterns.algebra import Difference, Intersection, Pattern, PerHead, Union
+from ogive.dsl.patterns.count import rows_of
 from ogive.dsl.patterns.named import Axial, Dilated, PerAxis, Prefix, Self, Sliding, Window
 from ogive.dsl.patterns.sizes import per_axis
-from ogive.dsl.patterns.space import AXES, Space
+from ogive.dsl.patterns.space import AXES, Place, Space
 from ogive.dsl.patterns.user import User
 
 __all__ = ["even_steps", "met", "reach"]
@@ -98,12 +101,39 @@ def _along(p: PerAxis, axis: int, lengths: tuple[Dim, ...]) -> Dim:
 
 
 def _asked(p: User, space: Space) -> tuple[Dim, ...]:
-    """By looking at every pair, as arithmetic over q and k can be asked in no other way."""
+    """By the nearest and farthest key of each query, as arithmetic over q and k can be asked in no other way.
+
+    Raises:
+        PatternError: it would be asked of too many pairs.
+    """
     most = [0] * len(space.lengths)
-    for q in range(space.queries.size):
-        row, at = p.row(q, space), space.query(q)
-        for k in range(space.keys.size) if at is not None else ():
-            to = space.key(k)
-            if row >> k & 1 and to is not None and at is not None:
-                most = [max(n, abs(x - y)) for n, x, y in zip(most, at, to, strict=True)]
+    keys, steps = space.keys, space.steps[1] if space.steps is not None else ()
+    for q, row in enumerate(rows_of(p, space)):
+        at, cells = space.query(q), row >> keys.prefix & (1 << keys.cells) - 1
+        if at is None or not cells:
+            continue
+        if space.flat:
+            ends = [(n * steps[0] for n in _ends(cells))]
+        else:
+            ends = [(n * s for n in x) for x, s in zip(_along_axes(cells, keys.grid), steps, strict=True)]
+        most = [max(n, *(abs(x - y) for y in pair)) for n, x, pair in zip(most, at, ends, strict=True)]
     return tuple(most)
+
+
+def _ends(bits: int) -> tuple[int, int]:
+    """The first and the last place of set bits."""
+    return (bits & -bits).bit_length() - 1, bits.bit_length() - 1
+
+
+def _along_axes(cells: int, grid: Place) -> list[tuple[int, int]]:
+    """Of row-major cells as bits, the first and the last place along each axis."""
+    found = []
+    for i in range(len(grid)):
+        each = prod(grid[i + 1 :])
+        first, last = (x // each for x in _ends(cells))
+        found.append((first, last))
+        parts, cells = cells >> first * each, 0
+        while parts:
+            cells |= parts & (1 << each) - 1
+            parts >>= each
+    return found

@@ -1,6 +1,7 @@
 """Tiles of a set: empty, full or partial, without asking every pair; and the keys of a few queries as bits.
 
-A named pattern answers for a whole row of keys at once. Arithmetic over q and k is asked of boxes of the grid, whose
+A named pattern answers for a whole row of keys at once. Arithmetic over the differences of places is asked once for
+each offset (`offsets.py`). Other arithmetic over q and k is asked of boxes of the grid, whose
 fields are intervals: what holds for the intervals holds for every pair, and where that says nothing the box is cut in
 two, down to single pairs. A tile of row-major positions is a few such boxes: the end of a row, whole rows, the start of
 a row. (Interval arithmetic: Moore 1966.)
@@ -16,18 +17,20 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.patterns.algebra import Complement, Difference, Flat, Intersection, Pattern, PerHead, Union
+from ogive.dsl.patterns.offsets import NOWHERE, Table, Undecided, table
 from ogive.dsl.patterns.predicate import SLOTS, UNSET
 from ogive.dsl.patterns.space import Space, raveled
 from ogive.dsl.patterns.user import User
 
-__all__ = ["MOST_ASKED", "Kind", "TooMuch", "kind", "row_bits", "tile_bits"]
+__all__ = ["MOST_ASKED", "Kind", "TooMuch", "by_offset", "kind", "row_bits", "rows", "tile_bits"]
 
 Kind: TypeAlias = Literal["empty", "full", "partial"]
 
 MOST_ASKED: Final = 1 << 20
 """Boxes and pairs that arithmetic is asked of for one set."""
 
-NOWHERE: Final = (object(), object())  # the positions of a box, for patterns inside arithmetic: they ask single pairs
+AT_ONCE: Final = 256
+
 FEW: Final = 8  # pairs of a box that are asked one by one rather than cutting it
 
 
@@ -55,6 +58,24 @@ def row_bits(p: Pattern, space: Space, head: int = 0) -> tuple[int, ...] | str:
         return tile_bits(p, space, range(space.queries.size), range(space.keys.size), head)
     except TooMuch:
         return f"`{p}` would be asked of more than {MOST_ASKED:,} pairs"
+
+
+def by_offset(p: Pattern, space: Space, head: int = 0) -> bool:
+    """Whether all arithmetic in it goes by differences of places, so that it is quick on any grid."""
+    if isinstance(p, User) and p.program.algebra is None:
+        return table(p, space, head) is not None
+    return all(by_offset(x, space.flattened if isinstance(p, Flat) else space, head) for x in p.inner)
+
+
+def rows(p: Pattern, space: Space, head: int = 0, most: int = MOST_ASKED) -> Iterator[int]:
+    """The keys of each query as bits, a few queries at a time, asking `most` boxes and pairs in all.
+
+    Raises:
+        PatternError, TooMuch: as `kind`.
+    """
+    budget, n = _Budget(most), space.queries.size
+    for at in range(0, n, AT_ONCE):
+        yield from _bits(p, space, range(at, min(at + AT_ONCE, n)), range(space.keys.size), head, budget)
 
 
 def tile_bits(p: Pattern, space: Space, queries: range, keys: range, head: int = 0) -> tuple[int, ...]:
@@ -126,10 +147,6 @@ def _flat(inner: Pattern, space: Space, queries: range, keys: range, head: int, 
 
 
 # ------------------------------------------------------------------------------------------------------------ intervals
-
-
-class Undecided(Exception):
-    """A comparison that holds for some numbers of an interval, and not for others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -270,15 +287,25 @@ class _Asked:
         q, k = self.space.queries, self.space.keys
         inside = [range(max(0, r.start - s.prefix), min(r.stop - s.prefix, s.cells))
                   for r, s in ((self.queries, q), (self.keys, k))]
-        for a in _boxes(inside[0], q.grid):
-            for b in _boxes(inside[1], k.grid):
-                self.fill(a, b)
+        offsets = table(self.p, self.space, self.head)
+        if offsets is not None:
+            self.moved(offsets, *inside)
+        else:
+            for a in _boxes(inside[0], q.grid):
+                for b in _boxes(inside[1], k.grid):
+                    self.fill(a, b)
+        outside = [to for to in self.keys if k.cell(to) is None]
         for at in self.queries:
-            beside = q.cell(at) is None
-            for to in self.keys:
-                if beside or k.cell(to) is None:
-                    self.ask(at, to)
+            for to in self.keys if q.cell(at) is None else outside:
+                self.ask(at, to)
         return self.found
+
+    def moved(self, offsets: Table, queries: range, keys: range) -> None:
+        """The pairs of cells, which stand so far apart."""
+        q, k = self.space.queries.prefix - self.queries.start, self.space.keys.prefix - self.keys.start
+        full = (1 << len(keys)) - 1
+        for cell in queries:
+            self.found[cell + q] |= (offsets.keys(cell) >> keys.start & full) << keys.start + k
 
     def fill(self, a: Box, b: Box) -> None:
         """The pairs of two boxes of cells."""

@@ -42,7 +42,7 @@ def test_every_name_is_there() -> None:
     ("dilated", "dilated(n: size, step: size)"), ("block", "block(n: int, near: int = 1)"),
     ("random", "random(n: int, of: int = 64, seed: int = 0, per_head: bool = False)"),
     ("per_head", "per_head(patterns: [pattern])"), ("flat", "flat(pattern: pattern)"),
-    ("kernel", 'kernel(name: "elu" | "relu" = "elu")'),
+    ("kernel", 'kernel(name: "elu" | "relu" = "elu", causal: bool = False)'),
     ("performer", "performer(features: int = 256, seed: int = 0, redraw: int = 0)"),
 ])
 def test_signatures(name: str, signature: str) -> None:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ogive.dsl.patterns import Pattern, tiles
+from ogive.dsl.patterns.count import empty_row, pairs, symmetric
+from ogive.dsl.patterns.reach import reach
 from ogive.dsl.patterns.space import Space
-from ogive.dsl.patterns.tiles import TooMuch, kind, row_bits, tile_bits
+from ogive.dsl.patterns.tiles import TooMuch, by_offset, kind, row_bits, tile_bits
 
 
 def right(p: Pattern, space: Space, queries: range, keys: range, head: int, pairs: frozenset[tuple[int, int]]) -> None:
@@ -47,9 +49,33 @@ def test_tiles_of_500_predicates(start: int) -> None:
             right(p, space, some(draw, space.queries.size), some(draw, space.keys.size), i % 2, pairs)
 
 
+def test_what_goes_by_differences_is_asked_once_for_each_offset() -> None:
+    """A disc on 128 x 128 has 268 million pairs and 65,025 offsets; its pairs are those of each offset."""
+    p = pattern_of("disc", "pattern disc:\n    allow (q.row - k.row) ** 2 + (q.col - k.col) ** 2 <= 6\n")
+    n, near = 128, range(-2, 3)
+    space = Space.of(n, n)
+    offsets = [(a, b) for a in near for b in near if a * a + b * b <= 6]
+    assert pairs(p, space) == sum((n - abs(a)) * (n - abs(b)) for a, b in offsets)
+    assert reach(p, (n, n), space) == (2, 2) and symmetric(p, Space.of(20, 20)) and empty_row(p, space) is None
+
+
+@pytest.mark.parametrize(("allow", "by"), [
+    ("abs(q.row - k.row) <= 1", True), ("q.row == k.row or q.col < k.col", True), ("k.index <= q.index", True),
+    ("q.row - k.row == 1 if q.head % 2 == 0 else q.col == k.col", True), ("q.row + k.row <= 3", False),
+    ("q.row - 1 <= k.row", False), ("q.row - k.col == 0", False), ("max(q.row, k.row) == 1", False),
+    ("self if q.row == k.row else dense", False), ("q.row == 0", False),
+])
+def test_which_arithmetic_goes_by_differences(allow: str, by: bool) -> None:
+    p, space = pattern_of("mine", f"pattern mine:\n    allow {allow}\n"), Space.of(4, 5, prefix=1)
+    assert by_offset(p, space) is by
+    for head in (0, 1):
+        right(p, space, range(21), range(21), head, seen(p, space, head))
+
+
 def test_boxes_are_decided_without_asking_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disc on 48 x 48 has 5.3 million pairs; a few for each place of its rim are asked."""
-    p = pattern_of("disc", "pattern disc:\n    allow (q.row - k.row) ** 2 + (q.col - k.col) ** 2 <= 16\n")
+    disc = "(q.row - k.row) ** 2 + (q.col - k.col) ** 2 <= 16 + 0 * q.row"  # not by differences alone
+    p = pattern_of("disc", f"pattern disc:\n    allow {disc}\n")
     space = Space.of(48, 48)
     asked = 0
     holds = type(p).holds
