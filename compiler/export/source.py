@@ -21,6 +21,7 @@ from ogive.compiler.export.spelling import (
     comment,
     constructor,
     is_plain,
+    own_names,
     own_source,
     plain_kind,
     value,
@@ -61,7 +62,7 @@ class _File:
     def __init__(self, module: Network) -> None:
         self.module = module
         self.classes: dict[str, str] = {}
-        self.names: set[str] = set(TAKEN)
+        self.names: set[str] = {*TAKEN, *own_names(module)}
         self.kinds: set[type] = set()
         self.lists, self.dicts = _containers(module)
         self.titles: dict[str, str] = module.meta["ogive"].get("titles", {})

@@ -26,7 +26,8 @@ from ogive.compiler.lower import (
 from ogive.dsl.diagnostics import ArchError, fail, printable
 
 __all__ = [
-    "access", "argument", "comment", "constructor", "expression", "is_plain", "own_source", "plain_kind", "value",
+    "access", "argument", "comment", "constructor", "expression", "is_plain", "own_names", "own_source",
+    "plain_kind", "value",
 ]
 
 _INFIX: Final[dict[Any, str]] = {
@@ -230,6 +231,12 @@ def _base(v: object) -> object:
         if isinstance(v, kind):
             return kind(v)
     return None
+
+
+def own_names(module: nn.Module) -> set[str]:
+    """What the classes of ours are called that a file for this module may hold: no block's class has such a name."""
+    kinds = {base for part in module.modules() for base in plain_kind(part).__mro__}
+    return {kind.__name__ for kind in kinds if kind.__module__ in _OWN}
 
 
 def own_source(kinds: set[type]) -> list[str]:

@@ -51,6 +51,17 @@ network Tied(vocab=11, dim=8):
         - linear(8)
     head = linear(vocab, bias=False, weight=wte.weight)
 """,
+    "a block called as a class of ours": """
+block DeformConv(width):
+    input x: B C H W
+    offset = x -> conv(18, 3x3)
+    conv   = x, offset -> deform_conv(width, 3x3)
+
+network Net:
+    input x: B 4 H W
+    deform = DeformConv(6)
+    last   = conv(2, 1x1)
+""",
     "shared and named": """
 block Part(width):
     input x: ... C
@@ -199,6 +210,9 @@ network Attends:
     attend(2, over=performer(features=8))
     attend(2, over=channels, score="cosine")
     attend(2, over=kernel)
+    attend(2, over=kernel("relu", causal=True))
+    attend(2, over=pooled(2, by="max"))
+    s = attend(2, over=pooled(2, by="conv"))
     attend(2, score="distance")
 """,
     "attention on a free grid": """
@@ -266,6 +280,7 @@ def test_corners(name: str, tmp_path: Path) -> None:
     module = ogive.compile(ogive.loads(TEXTS[name])).eval()
     inputs = {
         "tied": (torch.tensor([[3, 1, 4]]),),
+        "a block called as a class of ours": (torch.randn(2, 4, 6, 5),),
         "shared and named": (torch.randn(2, 4), torch.randn(2, 4)),
         "sizes": (torch.randn(2, 3, 10, 12),),
         "attention": (torch.randn(2, 17, 8), torch.rand(2, 17) > 0.2),
