@@ -77,14 +77,15 @@ class Prediction:
 
     def __init__(self, graph: Graph, digest: str) -> None:
         _, self.wanted, _ = digest.split("-")
+        self.graph = graph
         self.texts = texts = ops_of(graph)
         self.ops = Counter(texts)
         self.right = self._holds(self.ops)
         self.lines: dict[Span, Counter[str]] = defaultdict(Counter)
         self.nodes: dict[Span, list[Node]] = defaultdict(list)
         self.runs: Counter[Span | str] = Counter()
-        self.named = {x.node for node in graph for x in _references(node)}
-        self.follows = any(name in graph.nodes and graph.nodes[name].inputs for name in self.named)
+        self.above = _above({x.node for node in graph for x in _references(node)}, graph)
+        self.placed = {node.id: {region.span for region in graph.region_chain(node)} for node in graph}
         for region in graph.regions:
             if region.kind == "block":
                 self.runs[region.title] += 1
@@ -92,13 +93,12 @@ class Prediction:
                 self.runs[region.span] += 1
         for node, text in zip(graph, texts, strict=True):
             self.nodes[node.span].append(node)
-            around = {region.span for region in graph.region_chain(node) if region.kind != "network"}
-            for span in {node.span, *around}:
+            for span in {node.span, *self.placed[node.id]}:
                 self.lines[span][text] += 1
 
     def likely(self, effect: Effect | None) -> bool | None:
         """Whether the ops would be those of the digest; None where that is not known without building."""
-        if effect is None or self.follows:
+        if effect is None:
             return None
         if isinstance(effect, Same):
             return self.right or None  # what nothing needs any more is left out
@@ -110,7 +110,7 @@ class Prediction:
         `here + step` there: settings and how often a line runs are taken to grow by even steps."""
         then = ops_of(probe)
         after = Counter(then)
-        if self.follows or after == self.ops:
+        if after == self.ops:
             return lambda number: False
         pairs = Counter(zip(self.texts, then, strict=False))
         threads = [_Thread(a, b, n) for (a, b), n in pairs.items()] if len(then) == len(self.texts) else []
@@ -143,8 +143,10 @@ class Prediction:
         match effect:
             case Less(line):
                 gone = self._of(line)
-                return self.ops - gone if gone else None
+                return self.ops - gone if gone and not self._is_above(line.span) else None
             case More(line, owner, beside):
+                if not isinstance(owner, s.Network | s.Block) and self._is_above(owner.span):
+                    return None
                 came, runs = self._once(line), self._runs_beside(beside) if beside else self._runs(owner)
                 return None if came is None or not runs else self.ops + Counter({k: n * runs for k, n in came.items()})
             case Set(call, setting, value):
@@ -152,6 +154,11 @@ class Prediction:
             case Other(name, op):
                 return self._exchanged(name.span, lambda _: _plain(op))
         return None
+
+    def _is_above(self, span: Span) -> bool:
+        """Whether something in a statement is what the setting of another op names, or above it: what stands for that
+        op then is another one, too."""
+        return any(span in self.placed[name] or _inside(self.graph.nodes[name].span, span) for name in self.above)
 
     def _of(self, line: s.Line) -> Counter[str]:
         """The ops of a line, in all its runs."""
@@ -185,7 +192,7 @@ class Prediction:
             return None
         gone, came = Counter[str](), Counter[str]()
         for node in nodes:
-            if node.id in self.named:  # what stands for the op that names it is another one, too
+            if node.id in self.above:
                 return None
             record = node.primitive and made(node.primitive)
             if record is None or node.primitive is None:
@@ -226,6 +233,22 @@ def _references(node: Node) -> Iterator[Reference]:
         value = getattr(node.primitive, name)
         if isinstance(value, Reference):
             yield value
+
+
+def _above(names: set[str], graph: Graph) -> set[str]:
+    """Some nodes, and all that they are made of."""
+    found: set[str] = set()
+    todo = [name for name in names if name in graph.nodes]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += [edge.node for edge in graph.nodes[name].inputs]
+    return found
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _plain(op: str) -> Primitive | None:

@@ -96,9 +96,9 @@ class _Search:
     graph: Graph | None
     nodes: int
     numbers: list[tuple[s.Definition, s.Constant, Graph | None, list[int]]] = field(default_factory=list)
-    """Numbers to be tried one by one: with the network that has twice of it, and what else it may be."""
+    """Numbers to be tried one by one: with the network that has another in its place, and what else it may be."""
     idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
-    """Numbers that twice as large do the same: in a condition, `stride != 1`, or read by nothing."""
+    """Numbers that do the same when they are another: in a condition, `stride != 1`, or read by nothing."""
     nameless: list[Repair] = field(default_factory=list)
     """What holds but for the name of a line."""
 
@@ -269,7 +269,7 @@ def _change(
 
 # ------------------------------------------------------------------------------------------------ numbers
 def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
-    """Another number in one place, of presets where one is wrong. One build with twice the number tells which numbers
+    """Another number in one place, of presets where one is wrong. One build with half of the number tells which numbers
     lead to the ops of the digest; where none does by even steps, the number is kept to be looked at again."""
     row = search.rows[0]
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
@@ -281,9 +281,9 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         assert isinstance(here, int)
         candidates = search.direct(effect, here)
         if candidates is None:
-            step = max(here, 1)
-            twice = None if search.graph is None else _at(definition, value, here + step)
-            probe = None if twice is None else search.build(definition, twice, row.network)
+            step = max(here, 1) if search.prediction is None else _step(here)
+            other = None if search.graph is None else _at(definition, value, here + step)
+            probe = None if other is None else search.build(definition, other, row.network)
             if probe is not None and search.prediction is not None:
                 holds = search.prediction.along(here, step, probe)
                 candidates = [n for n in _all(here) if holds(n)]
@@ -318,7 +318,7 @@ def _at(definition: s.Definition, value: s.Constant, number: int) -> s.Definitio
 def _sought(
     search: _Search, definition: s.Definition, value: s.Constant, probe: Graph | None
 ) -> list[int]:
-    """What to try in place of a number, by what twice of it does."""
+    """What to try in place of a number, by what another in its place does."""
     here, now, row = value.value, search.graph, search.rows[0]
     assert isinstance(here, int)
     step = max(here, 1)
@@ -331,6 +331,8 @@ def _sought(
         return [] if here < 10 else [here - 1, here + 1]  # a size that does not divide moves by leaps
     if row.params is None or row.params == now.parameter_count:
         return _near(here)
+    if search.prediction is not None:
+        return _near(here) if here < 10 else [*_near(here), *_usual(here)]
     second = search.build(definition, _at(definition, value, here + 2 * step), row.network)
     points = None if second is None else (now.parameter_count, probe.parameter_count, second.parameter_count)
     solved = () if points is None else _solved(points, row.params)
@@ -342,6 +344,11 @@ def _near(number: int) -> list[int]:
     """Numbers that are easily mistaken for another: near ones, doubles and halves, powers of ten; small ones."""
     near = [number - 1, number + 1, number * 2, number // 2, number - 2, number + 2, number * 4, number // 4]
     return [*near, *range(10)] if number < 10 else [*near, number * 10, number // 10]
+
+
+def _step(here: int) -> int:
+    """From a number to the one that is built in its place: to its half, which costs less than twice of it."""
+    return -(here // 2) if here > 2 and here % 2 == 0 else -1 if here > 2 else 1
 
 
 def _all(number: int) -> list[int]:
