@@ -5,9 +5,10 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold
+from parity import Calling, counted, hold
 
 import ogive
+from ogive.compiler.cost import tree
 
 SMALL = {"dim": 32, "depth": 8, "heads": 2, "window": 3, "width": 32, "size": 128}
 PARAMS = {"B": 93_735_728, "L": 312_343_088, "H": 641_090_864}
@@ -72,3 +73,14 @@ def test_keys_shapes_and_cost(preset: str) -> None:
     mine, keys = ours.state_dict(), theirs.state_dict()
     assert {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in keys.items()}
     assert network.parameter_count == PARAMS[preset] == sum(p.numel() for p in theirs.parameters())
+
+
+def test_what_the_image_encoder_costs() -> None:
+    """As much as timm's, which is the encoder alone: 486.0 G at 1024."""
+    rows = tree(ogive.load("sam", "SAM.B").graph, {"P": 1}).children
+    encoder = next(row for row in rows if row.path == "vision_encoder")
+    with torch.device("meta"):
+        theirs = peers.create("samvit_base_patch16")
+    assert encoder.params == sum(p.numel() for p in theirs.parameters())
+    assert encoder.macs == counted(theirs, (1, 3, 1024, 1024))
+    assert round(encoder.macs / 1e9, 1) == 486.0
