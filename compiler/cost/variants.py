@@ -50,5 +50,5 @@ def variant(
     """
     whole, room = tree(graph, sizes, width=width, machine=machine), memory(graph, sizes, width)
     return Variant(
-        settings, whole.params, whole.macs, whole.macs_dense, room.inference, room.training, whole.seconds
+        settings, graph.parameter_count, whole.macs, whole.macs_dense, room.inference, room.training, whole.seconds
     )
