@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -263,17 +264,15 @@ class PooledKeys(nn.Module):
 
     def pooled(self, x: Tensor, grid: tuple[int, ...], by: str) -> Tensor:
         """[B, H, cells, d] -> [B, H, fewer, d]"""
-        rank = len(grid) - 1
         cells = x.transpose(2, 3).flatten(0, 1).unflatten(-1, grid)
-        if by == "mean":
-            pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[rank]
-        else:
-            pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank]
+        pools: dict[str, tuple[Any, ...]] = {
+            "mean": (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d), "max": (F.max_pool1d, F.max_pool2d, F.max_pool3d),
+        }
         # torch refuses a cell that is longer than its axis
         stride = [min(s, n) if isinstance(n, int) else s for s, n in zip(self.stride, grid, strict=True)]
         if len(grid) == 3 and x.dtype.itemsize < 4:  # torch pools no frames of half precision on a CPU
             cells = cells.float()
-        found = pool(cells, stride, stride, ceil_mode=True).to(x.dtype)
+        found: Tensor = pools[by][len(grid) - 1](cells, stride, stride, ceil_mode=True).to(x.dtype)
         return found.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
 
     def filtered(self, x: Tensor, grid: tuple[int, ...], weight: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ogive.dsl.patterns import Mechanism
 from ogive.dsl.patterns.mechanisms import Channels, Kernel, Latent, Linformer, Nystrom, Performer, Pooled
 from ogive.dsl.patterns.sizes import per_axis
-from ogive.dsl.patterns.space import Place, Sequence, unraveled
+from ogive.dsl.patterns.space import Place, Sequence, raveled, unraveled
 
 __all__ = ["answer", "features"]
 
@@ -180,11 +180,10 @@ def _pooled(
         some, shown = x[:, at], seen[:, at, None]
         there.append(shown.any(1))
         if weight is not None:
-            inside = [
-                tuple(i % s for i, s in zip(unraveled(n, sequence.grid), stride, strict=True)) for n in members
-            ]
             d = x.shape[-1]
-            filters = torch.stack([weight[head * d : (head + 1) * d, 0][(slice(None), *i)] for i in inside])
+            own = weight[head * d : (head + 1) * d].flatten(1)
+            places = [[i % s for i, s in zip(unraveled(n, sequence.grid), stride, strict=True)] for n in members]
+            filters = own[:, [raveled(tuple(place), stride) for place in places]].t()
             made.append((some * filters).sum(1))
         elif over.by == "max":
             hidden = some.masked_fill(~shown, float("-inf"))

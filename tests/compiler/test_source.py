@@ -212,7 +212,7 @@ network Attends:
     attend(2, over=kernel)
     attend(2, over=kernel("relu", causal=True))
     attend(2, over=pooled(2, by="max"))
-    s = attend(2, over=pooled(2, by="conv"))
+    cut = attend(2, over=pooled(2, by="conv"))
     attend(2, score="distance")
 """,
     "attention on a free grid": """
