@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import ogive
 
-__all__ = ["Calling", "close", "counted", "hold", "hold_first_weights", "hold_table", "stirred"]
+__all__ = ["Calling", "quickly", "close", "counted", "hold", "hold_first_weights", "hold_table", "stirred"]
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor, most: float) -> None:
@@ -50,6 +52,14 @@ def hold(ours: torch.nn.Module, theirs: torch.nn.Module, *inputs: int | torch.Te
         p = trained[key]
         error = (p.grad - gradients[key]).abs().max() / max(gradients[key].abs().max(), 1e-3 * scale)
         assert error <= 1e-5, f"the gradient of {key} differs by {error:.2e}"
+
+
+def quickly(cases: Iterable[Any], *quick: Any) -> list[Any]:
+    """Cases of a test: those named, or the first, in the quick suite, the others in the long one."""
+    every = list(cases)
+    chosen = quick or every[:1]
+    return [case if case in chosen else pytest.param(*(case if isinstance(case, tuple) else (case,)),
+                                                     marks=pytest.mark.long) for case in every]
 
 
 def own(x: torch.Tensor) -> torch.Tensor:

@@ -52,6 +52,7 @@ def test_sizes(preset: str, printed: float) -> None:
     assert abs(count / printed - 1) < 0.02
 
 
+@pytest.mark.long
 def test_the_largest_on_the_meta_device() -> None:
     network = ogive.load("gopher", "Gopher.B280")
     assert round(network.parameter_count / 1e9, 1) == 279.7

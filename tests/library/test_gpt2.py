@@ -6,7 +6,7 @@ import peers
 import pytest
 import torch
 from mapped import Mapped, ours
-from parity import hold
+from parity import hold, quickly
 
 import ogive
 
@@ -27,7 +27,7 @@ def test_outputs_and_gradients() -> None:
     hold(ogive.compile(network), seen, ids)
 
 
-@pytest.mark.parametrize(("preset", "params"), [("small", 124_439_808), ("xl", 1_557_611_200)])
+@pytest.mark.parametrize(("preset", "params"), quickly([("small", 124_439_808), ("xl", 1_557_611_200)]))
 def test_keys_shapes_and_cost(preset: str, params: int) -> None:
     network = ogive.load("gpt2", f"GPT2.{preset}")
     width, depth, heads = (network.settings[k] for k in ("dim", "depth", "heads"))
@@ -38,7 +38,8 @@ def test_keys_shapes_and_cost(preset: str, params: int) -> None:
     assert network.parameter_count == params == sum(p.numel() for p in theirs.parameters())
 
 
-@pytest.mark.parametrize("name", [n if n == "GPT3" else pytest.param(n, marks=pytest.mark.long) for n in GIANTS])
+@pytest.mark.long
+@pytest.mark.parametrize("name", GIANTS)
 def test_the_giants(name: str) -> None:
     """On the meta device: as many numbers as the papers print, within 1 %, and an answer of the right shape."""
     network = ogive.load("gpt2", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold
+from parity import Calling, hold, quickly
 
 import ogive
 from ogive.dsl.dims import evaluate
@@ -45,7 +45,7 @@ def test_pixels_and_patches() -> None:
     assert round(4 * numbers(network, B=1, N=14 * 14) / MIB, 1) == 112.5
 
 
-@pytest.mark.parametrize("preset", ["S", "M", "L"])
+@pytest.mark.parametrize("preset", quickly(["S", "M", "L"]))
 def test_keys_and_shapes(preset: str) -> None:
     network = ogive.load("image_gpt", f"ImageGPT.{preset}")
     dim, depth, heads = (network.settings[k] for k in ("dim", "depth", "heads"))

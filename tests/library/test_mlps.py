@@ -6,7 +6,7 @@ import peers
 import pytest
 import torch
 import torch.nn.functional as F
-from parity import close, hold, hold_first_weights, hold_table
+from parity import close, hold, hold_first_weights, hold_table, quickly
 
 import ogive
 
@@ -17,7 +17,7 @@ PEERS = {
 Weights = dict[str, torch.Tensor]
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", quickly(PEERS, "ResMLP.r12", "GMLP.Ti"))
 def test_keys_shapes_and_cost(name: str) -> None:
     network = ogive.load("mlps", name)
     with torch.device("meta"):
@@ -37,7 +37,7 @@ def test_outputs_and_gradients_at_full_size(name: str) -> None:
     hold(ogive.compile(ogive.load("mlps", name)), peers.create(PEERS[name]), 224, batch=1)
 
 
-@pytest.mark.parametrize("name", ["ResMLP.r12", "GMLP.Ti"])
+@pytest.mark.parametrize("name", quickly(["GMLP.Ti", "ResMLP.r12"]))
 def test_first_weights(name: str) -> None:
     hold_first_weights(lambda: ogive.compile(ogive.load("mlps", name)), lambda: peers.create(PEERS[name]))
 

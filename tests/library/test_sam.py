@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, counted, hold
+from parity import Calling, counted, hold, quickly
 
 import ogive
 from ogive.compiler.cost import tree
@@ -42,9 +42,7 @@ def call(module: torch.nn.Module, image: torch.Tensor, points: torch.Tensor, lab
             torch.cat([out.iou_scores[:, 0] for out in found], 1))
 
 
-@pytest.mark.parametrize("given", [
-    "all", *(pytest.param(name, marks=pytest.mark.long) for name in ("points", "box", "mask")),
-])
+@pytest.mark.parametrize("given", quickly(["all", "points", "box", "mask"]))
 def test_outputs_and_gradients(given: str) -> None:
     points = torch.tensor([[[20.0, 30.0], [100.0, 64.0], [0.0, 0.0]], [[5.0, 120.0], [70.0, 11.0], [33.0, 90.0]]])
     labels = torch.tensor([[1, 0, -1], [0, 1, 1]])
@@ -64,7 +62,7 @@ def test_outputs_and_gradients(given: str) -> None:
     hold(ours, Calling(reference(SMALL), theirs), 128, points, labels, *extra.values())
 
 
-@pytest.mark.parametrize("preset", PARAMS)
+@pytest.mark.parametrize("preset", quickly(PARAMS))
 def test_keys_shapes_and_cost(preset: str) -> None:
     network = ogive.load("sam", f"SAM.{preset}")
     with torch.device("meta"):
@@ -75,6 +73,7 @@ def test_keys_shapes_and_cost(preset: str) -> None:
     assert network.parameter_count == PARAMS[preset] == sum(p.numel() for p in theirs.parameters())
 
 
+@pytest.mark.long
 def test_what_the_image_encoder_costs() -> None:
     """As much as timm's, which is the encoder alone: 486.0 G at 1024."""
     rows = tree(ogive.load("sam", "SAM.B").graph, {"P": 1}).children

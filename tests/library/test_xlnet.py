@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold
+from parity import Calling, hold, quickly
 
 import ogive
 
@@ -44,7 +44,7 @@ def test_outputs_and_gradients() -> None:
     hold(ogive.compile(ogive.load("xlnet", "XLNet.base", **SMALL)), Calling(theirs, call), ids, segment, hidden)
 
 
-@pytest.mark.parametrize(("preset", "params"), [("base", 116_718_336), ("large", 360_268_800)])
+@pytest.mark.parametrize(("preset", "params"), quickly([("base", 116_718_336), ("large", 360_268_800)]))
 def test_keys_and_shapes(preset: str, params: int) -> None:
     network = ogive.load("xlnet", f"XLNet.{preset}")
     dim, depth, heads = (network.settings[k] for k in ("dim", "depth", "heads"))
