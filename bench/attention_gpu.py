@@ -1,14 +1,15 @@
 """Attention on a GPU: our kernels beside torch's and FlexAttention's, with the share of what is possible.
 
-    python bench/attention_gpu.py [--budget 480] [--out table.json] [--only NAME ...] [--tune SECONDS]
+    python bench/attention_gpu.py [--budget 480] [--out table.json] [--only NAME ...] [--tune 10]
     python bench/attention_gpu.py --check      every row at a small size against float64; where there is no GPU, in
                                                Triton's interpreter (float16)
 
 Each row is a network of one attention, q, k and v in bf16 as linear maps leave them. Columns: ours forwards and with
 gradients; torch's attention (its flash and cuDNN kernels on plain sets; parts of the set and a bias as a matrix
 elsewhere); compiled FlexAttention with hand-written predicates; flash-attn where it is installed; the least possible
-time (compiler/roofline.py) and our share of it. Medians of CUDA events behind a warm-up. The table is written after
-each row, fast rows first, and rows that stand there already, of this device, are not measured again.
+time (compiler/roofline.py) and our share of it. `--tune` measures other tiles first, so many seconds a kernel, and
+keeps what was best (`--cache`). Medians of CUDA events behind a warm-up. The table is written after each row, fast rows
+first, and rows that stand there already, of this device, are not measured again.
 
 Without a GPU it says so, and prints what it would measure with the predictions of the policy.
 """
@@ -16,6 +17,7 @@ Without a GPU it says so, and prints what it would measure with the predictions 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -38,6 +40,9 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 import ogive
 from ogive.compiler.explain import On, accounts
+from ogive.compiler.kernels.ready import TAKERS
+from ogive.compiler.kernels.setting import Setting
+from ogive.compiler.kernels.tuned import BEST, Tuned, tune
 from ogive.compiler.lower.attention import unfused
 from ogive.compiler.precision import precision_of
 from ogive.compiler.targets import CPU, Gpu, gpu_named, gpu_of
@@ -109,6 +114,8 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=480, help="seconds")
     parser.add_argument("--out", type=Path, default=Path("attention_gpu.json"))
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--tune", type=float, default=0, help="seconds for each kernel")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "ogive" / "tuned")
     told = parser.parse_args()
     rows = [row for row in ROWS if not told.only or any(word in row.name for word in told.only)]
     if told.check:
@@ -116,7 +123,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         _would(rows)
         return
-    _measure(rows, told.budget, told.out)
+    _measure(rows, told.budget, told.out, told.tune, told.cache)
 
 
 # ---------------------------------------------------------------------------------------------------------------- check
@@ -185,7 +192,7 @@ def _us(seconds: float | None) -> str:
     return f"{'-':>12}" if seconds is None else f"{seconds * 1e6:>9.1f} us"
 
 
-def _measure(rows: list[Row], budget: float, out: Path) -> None:
+def _measure(rows: list[Row], budget: float, out: Path, tuning: float, cache: Path) -> None:
     name = torch.cuda.get_device_name()
     major, minor = torch.cuda.get_device_capability()
     target = gpu_of(10 * major + minor, name) or CPU
@@ -199,6 +206,8 @@ def _measure(rows: list[Row], budget: float, out: Path) -> None:
             if time.monotonic() > end:
                 print(f"{row.name:<28}not measured: the {budget:.0f} s are over")
                 continue
+            if tuning and target.gpu is not None:
+                _tune(row, target.gpu, tuning, cache)
             done[row.name] = _row(row, target.gpu)
             draft = out.with_suffix(".draft")
             draft.write_text(json.dumps({"device": name, "torch": torch.__version__, "rows": done}, indent=1), "utf-8")
@@ -207,6 +216,39 @@ def _measure(rows: list[Row], budget: float, out: Path) -> None:
         cells = "".join(f"{'':>3}{_us(told[c] if isinstance(told.get(c), float) else None)}" for c in columns)
         share = f"{told['least'] / told['ours']:>8.0%}" if told.get("least") and told.get("ours") else ""
         print(f"{row.name:<28}{cells}{_us(told.get('least'))}{share}", flush=True)
+
+
+def _tune(row: Row, gpu: Gpu, seconds: float, cache: Path) -> None:
+    """Look for faster settings of the kernels that a row launches, forwards and backwards."""
+    about = torch.cuda.get_device_properties(0)
+    kept = Tuned(cache, {
+        "torch": torch.__version__, "triton": importlib.metadata.version("triton"), "device": about.name,
+        "driver": str(getattr(torch._C, "_cuda_getDriverVersion", lambda: "")()),
+    })
+    net, asked = ogive.loads(row.text(False)), dict[tuple[str, Setting], None]()
+    q, k, v = (_given(net, x, row.batch, torch.Generator().manual_seed(0)).to("cuda", torch.bfloat16) for x in "qkv")
+    module = _module(net, "cuda", True).bfloat16()
+
+    def spy(kernel: str, setting: Setting, batch: int, programs: int, given: Any) -> bool:
+        asked[kernel, setting] = None
+        return False
+
+    TAKERS.insert(0, spy)
+    try:
+        _gradients(module, q, k, v)
+    finally:
+        TAKERS.remove(spy)
+    for kernel, setting in asked:
+        def measure(candidate: Setting, kernel: str = kernel, setting: Setting = setting) -> float:
+            BEST[kernel, setting] = candidate
+            try:
+                back = kernel != "attention_forward"
+                return _time((lambda: _gradients(module, q, k, v)) if back else (lambda: module(q, k, v)), back)
+            except Exception:  # it does not fit the device after all
+                return float("inf")
+
+        tune(kernel, setting, gpu, measure, kept, seconds,
+             lambda what, i, of: print(f"\r{row.name}: {what} {i}/{of}  ", end="", file=sys.stderr, flush=True))
 
 
 def _known(out: Path, device: str) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def entry_of(kernel: Kernel, launched: Launched, gpu: Gpu) -> tuple[Entry, bytes
 
 def _parameters(kernel: Kernel, setting: Setting, made: Compiled) -> tuple[Parameter, ...]:
     """The block of parameters: the kernel's own, then the pointers that Triton adds."""
-    names = [(x.name, x.type, None) for x in kernel.arguments(setting)]
+    names: list[tuple[str, str, int | None]] = [(x.name, x.type, None) for x in kernel.arguments(setting)]
     names += [(name, "*u8", size) for name, size in zip(HIDDEN, made.scratch, strict=True)]
     places = read_cubin(made.cubin).parameters
     return tuple(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import triton
 from triton import knobs
@@ -21,7 +21,9 @@ __all__ = ["MOST_STACK", "Compiled", "Facts", "compile_kernel", "refused"]
 MOST_STACK: Final = 256
 """Bytes of a thread that may lie in memory: what is spilled once in a while, not in each round of the loop."""
 
-MATRIX: Final = (
+Matrix = Literal["wgmma", "tcgen05", "mma", "fma"]
+
+MATRIX: Final[tuple[tuple[Matrix, re.Pattern[str]], ...]] = (
     ("wgmma", re.compile(r"\bwgmma\.mma_async\b")), ("tcgen05", re.compile(r"\btcgen05\.mma\b")),
     ("mma", re.compile(r"\bmma\.sync\b")),
 )
@@ -42,7 +44,7 @@ class Facts:
     stack: int
     shared: int
     warps: int
-    matrix: str
+    matrix: Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def compile_kernel(kernel: Kernel, setting: Setting, capability: int, loose: Con
     about: Any = made.metadata
     read = read_cubin(made.asm["cubin"])
     ptx = made.asm["ptx"]
-    matrix = next((name for name, pattern in MATRIX if pattern.search(ptx)), "fma")
+    matrix: Matrix = next((name for name, pattern in MATRIX if pattern.search(ptx)), "fma")
     facts = Facts(read.registers, read.stack, about.shared, about.num_warps, matrix)
     scratch = about.global_scratch_size, about.profile_scratch_size
     return Compiled(read.symbol, made.asm["cubin"], ptx, facts, scratch)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ogive.compiler.kernels.setting import Device, Given, Setting, tiled
 from ogive.compiler.kernels.spec import Piece, Spec
+from ogive.compiler.kernels.tuned import best
 
 __all__ = ["Use", "alone", "backward_keys", "backward_queries", "backward_scores", "forward"]
 
@@ -27,20 +28,20 @@ class Use:
 def forward(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
     """Answers are float32 where several pieces answer a query, and are merged from the second on."""
     made = replace(_plain(spec, piece, use), merge=piece.merge, wide=not spec.once)
-    return tiled(made, device, piece.q.count, piece.k.count)
+    return best("attention_forward", tiled(made, device, piece.q.count, piece.k.count))
 
 
 def backward_queries(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
     """As `forward`: gradients of a query that several pieces answer are added up."""
     made = replace(_plain(spec, piece, use), merge=piece.merge, wide=not spec.once)
-    return tiled(made, device, piece.q.count, piece.k.count, backward=True)
+    return best("attention_backward_queries", tiled(made, device, piece.q.count, piece.k.count, backward=True))
 
 
 def backward_keys(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
     """Pieces add to the gradients of keys where a head has several; keys that entries share get rows of their own."""
     added = not piece.keys_shared and not alone(spec)
     made = replace(_plain(spec, piece, use), slots=piece.keys_shared, merge=added, wide=piece.keys_shared or added)
-    return tiled(made, device, piece.q.count, piece.k.count, backward=True)
+    return best("attention_backward_keys", tiled(made, device, piece.q.count, piece.k.count, backward=True))
 
 
 def backward_scores(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:

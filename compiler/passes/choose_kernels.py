@@ -79,7 +79,7 @@ def _choose(module: Network, node: fx.Node, choice: Chosen) -> None:
 
 def _by_module(module: Network, node: fx.Node, choice: Chosen) -> fx.Node:
     """The call of a module that knows its kernel, in place of a call of torch's attention."""
-    told = dict(node.kwargs)
+    told: dict[str, Any] = dict(node.kwargs)
     core = PlainAttention(choice, told.pop("scale", None), bool(told.pop("is_causal", False)))
     path = f"{module.meta['ogive']['shelf']}.{node.name}"
     set_module(module, path, core)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-LONG: Final = frozenset({"parameters", "guards", "grid"})
+LONG: Final = {"parameters", "guards", "grid"}
 """What the manifest of a build tells of a kernel, and `explain` does not."""
 
 
@@ -70,7 +70,7 @@ def explain(
         counts = {"before": moved[0], "after": moved[1]} if isinstance(moved, tuple) else moved
         pages = [one.as_json() for one in told]
         for page in pages if compiled else ():
-            page["compiled"] = [entry.model_dump(exclude=LONG) for entry in made.get(page["names"][0], ())]
+            page["compiled"] = [entry.model_dump(exclude=set(LONG)) for entry in made.get(page["names"][0], ())]
         as_json({"network": network.name, "target": target, "attentions": pages, "gathers": counts})
         return
     if not told:

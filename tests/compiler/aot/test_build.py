@@ -28,7 +28,7 @@ from ogive.compiler.kernels import attention, ready
 from ogive.compiler.kernels.ready import DEVICE, TAKERS
 from ogive.compiler.kernels.setting import Setting
 from ogive.compiler.precision import precision_of
-from ogive.compiler.targets import gpu_named
+from ogive.compiler.targets import gpu_named, gpu_of
 from ogive.dsl.diagnostics import ArchError
 
 
@@ -135,6 +135,23 @@ def test_a_module_launches_its_cubins(folder: Path, driver: FakeDriver) -> None:
 
 def vars_of(setting: Setting) -> dict[str, Any]:
     return {name: getattr(setting, name) for name in Setting.__dataclass_fields__}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_runs_a_build(small: Built, tmp_path: Path) -> None:
+    """The build of this machine's GPU, launched by its driver, against the processor in float64."""
+    major, minor = torch.cuda.get_device_capability()
+    target = gpu_of(10 * major + minor, torch.cuda.get_device_name())
+    assert target is not None and target.gpu is not None
+    write_build(build(ogive.loads(small.source), target.name, target.gpu, precision_of("fp16"), "flash"), tmp_path / "b")
+    module = ogive.load_module(tmp_path / "b").eval()
+    exact = ogive.compile(ogive.loads(small.source), dtype=torch.float64)
+    exact.load_state_dict({key: value.double().cpu() for key, value in module.state_dict().items()})
+    x = torch.randn(3, 196, 64, dtype=torch.float16)
+    with torch.no_grad():
+        answer, truth = module(x.cuda()).cpu().double(), exact(x.double())
+    assert not module.meta["ogive"]["build"].misses
+    assert float((answer - truth).norm() / truth.norm()) < 5e-3
 
 
 def test_more_than_48_kb_of_shared_memory_is_asked_for(driver: FakeDriver) -> None:
@@ -303,7 +320,7 @@ from fake_driver import FakeDriver
 
 import ogive
 from ogive.compiler.kernels.ready import DEVICE
-from ogive.compiler.targets import gpu_named
+from ogive.compiler.targets import gpu_named, gpu_of
 
 driver = FakeDriver(90)
 DEVICE.set(gpu_named("h200", "a test"))
