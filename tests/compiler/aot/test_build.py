@@ -143,7 +143,8 @@ def test_a_gpu_runs_a_build(small: Built, tmp_path: Path) -> None:
     major, minor = torch.cuda.get_device_capability()
     target = gpu_of(10 * major + minor, torch.cuda.get_device_name())
     assert target is not None and target.gpu is not None
-    write_build(build(ogive.loads(small.source), target.name, target.gpu, precision_of("fp16"), "flash"), tmp_path / "b")
+    made = build(ogive.loads(small.source), target.name, target.gpu, precision_of("fp16"), "flash")
+    write_build(made, tmp_path / "b")
     module = ogive.load_module(tmp_path / "b").eval()
     exact = ogive.compile(ogive.loads(small.source), dtype=torch.float64)
     exact.load_state_dict({key: value.double().cpu() for key, value in module.state_dict().items()})

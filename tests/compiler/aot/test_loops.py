@@ -1,0 +1,42 @@
+"""The loop over full tiles, as machine code: a set of pairs costs nothing there, only tiles at its border do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import static_kernels as static
+
+PRODUCTS = ("HMMA", "HGMMA", "UTCHMMA")
+
+
+def loops(name: str, arch: int, tools: Path, folder: Path) -> list[Counter[str]]:
+    """The instructions of each innermost loop with matrix products, by their first word, in the order they stand."""
+    *_, made = static.compiled(name, arch)
+    (folder / "kernel.cubin").write_bytes(made.cubin)
+    done = subprocess.run([tools / "cuobjdump", "-sass", folder / "kernel.cubin"], capture_output=True, check=True)
+    code = [(int(at, 16), op) for at, op in re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*?);", done.stdout.decode())]
+    found = []
+    for at, op in code:
+        to = re.search(r"\bBRA\b.*\b0x([0-9a-f]+)", op)
+        if to is None or int(to[1], 16) >= at:
+            continue
+        body = [x for place, x in code if int(to[1], 16) <= place <= at]
+        words = Counter(re.sub(r"^@!?U?P\w+\s+", "", x).split()[0].split(".")[0] for x in body)
+        if any(words[x] for x in PRODUCTS):
+            found.append(words)
+    return found
+
+
+@pytest.mark.parametrize(("name", "more"), [("band 64", 1.03), ("lists 64", 1.12)])
+def test_full_tiles_do_not_ask_which_pairs_are_seen(name: str, more: float, tools: Path, tmp_path: Path) -> None:
+    """As many products and exponentials as dense attention; a list looks up its next tile besides, a band nothing."""
+    dense, _ = loops("dense 64", 90, tools, tmp_path)
+    full, border = loops(name, 90, tools, tmp_path)
+    for word in (*PRODUCTS, "MUFU"):
+        assert full[word] == dense[word] == border[word]
+    assert dense["HGMMA"] > 0 and dense["MUFU"] > 30
+    assert dense.total() <= full.total() <= more * dense.total() < border.total()
