@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ogive.compiler.kernels.attention import Walked
@@ -102,8 +103,8 @@ class Values:
     def wrong(self, meant: Values, peer: Values, slopes: bool = False) -> dict[str, str]:
         """What is further off than it may be: float32 1e-6 or twice torch's own where that is more, float16 twice that.
 
-        Torch's flash attention has no gradients of biases and masks. Each of their numbers is a sum of dS, which cancel;
-        those of slopes most, one number for all pairs of a head.
+        Torch's flash attention has no gradients of biases and masks. Each of their numbers is a sum of dS, which
+        cancel; those of slopes most, one number for all pairs of a head.
         """
         exact = self.out.dtype == torch.float32
         added = (1e-4 if slopes else 1e-5) if exact else (4e-2 if slopes else 2e-3)
@@ -260,8 +261,13 @@ def torchs(case: Case) -> Values:
         seen, scores = (seen & mask, scores) if mask.dtype == torch.bool else (seen, scores + mask)
     blind = ~seen.expand(scores.shape).any(-1, keepdim=True)
     added = scores.masked_fill(~seen, float("-inf")).masked_fill(blind, 0.0).to(case.dtype).contiguous()
-    q, k, v, grad = (given[name] for name in ("q", "k", "v", "grad"))
-    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, False, attn_mask=added)
+    widths = {name: given[name].shape[3] for name in ("q", "k", "v", "grad")}
+    most = max(widths.values())  # torch asks for one width
+    q, k, v, grad = (F.pad(given[name], (0, most - width)) for name, width in widths.items())
+    scale = case.width**-0.5
+    forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    out, lse = forward(q, k, v, 0.0, False, attn_mask=added, scale=scale)
     grads = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-        grad.masked_fill(blind, 0.0), q, k, v, out, lse, 0.0, False, attn_mask=added)
-    return Values(out.masked_fill(blind, 0.0), dict(zip("qkv", grads, strict=True)))
+        grad.masked_fill(blind, 0.0), q, k, v, out, lse, 0.0, False, attn_mask=added, scale=scale)
+    return Values(out.masked_fill(blind, 0.0)[..., : widths["v"]], {
+        name: x[..., : widths[name]] for name, x in zip("qkv", grads, strict=True)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 import torch
@@ -61,8 +61,8 @@ def _chunks(call: Call, piece: Piece, known: Known, outer: int) -> Iterator[tupl
         programs = across * -(-rows // m)
         shares = max(1, min(inner, PROGRAMS // programs))
         ds = torch.empty(shares, outer, heads, rows, piece.k.count, device=call.device)
-        launch("attention_backward_scores", setting, piece, call, programs * shares, **known, ds=ds, first=first,
-               rows=rows, outer=outer, inner=inner, shares=shares)
+        launch("attention_backward_scores", setting, piece, call, programs * shares, False, **known, ds=ds,
+               first=first, rows=rows, outer=outer, inner=inner, shares=shares)
         yield slice(first, first + rows), ds.sum(0) if shares > 1 else ds[0]
 
 
@@ -84,14 +84,12 @@ def _outer(piece: Piece) -> int:
     return 1 if piece.alike else piece.entries
 
 
-def _heads(into: Tensor, heads: Tensor | None, add: Callable[[Tensor], None]) -> None:
-    """Let `add` add to those of the heads, the first axis of `into`."""
-    if heads is None:
-        add(into)
-        return
-    some = into.index_select(0, heads)
-    add(some)
-    into.index_copy_(0, heads, some)
+def _add(into: Tensor, heads: Tensor | None, axis: int, at: Tensor, given: Tensor) -> None:
+    """Add to `into`, whose first axis are heads: to those named, along another axis, what stands at the same place."""
+    some = into if heads is None else into.index_select(0, heads)
+    some.index_add_(axis, at, given)
+    if heads is not None:
+        into.index_copy_(0, heads, some)
 
 
 def _to_table(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tensor | None) -> None:
@@ -105,8 +103,7 @@ def _to_table(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tenso
             gap = bias.gap
             at = torch.where(left < 0, torch.where(right < 0, gap + 2, gap), torch.where(right < 0, gap + 1, at))
         at = at.clamp(0, bias.size - 1).flatten()  # outside lie pairs that are not seen: 0 is added
-        given = ds.transpose(0, 1).flatten(1)
-        _heads(into, heads, lambda some, at=at, given=given: some.index_add_(1, at, given))
+        _add(into, heads, 1, at, ds.transpose(0, 1).flatten(1))
 
 
 def _to_slopes(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tensor | None) -> None:
@@ -115,7 +112,7 @@ def _to_slopes(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tens
     for rows, ds in _chunks(call, piece, known, outer):
         away = (q[:, rows, None] + call.spec.bias.b0 - k[:, None]).abs()
         given = -(ds * away[:, None]).sum((0, 2, 3))[:, None]
-        _heads(into, heads, lambda some, given=given: some.add_(given))
+        _add(into, heads, 1, torch.zeros(1, dtype=torch.long, device=call.device), given)
 
 
 def _to_places(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tensor | None) -> None:
@@ -131,8 +128,7 @@ def _to_places(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tens
             at = torch.where(at < 0, bias.size, at) + width * torch.arange(piece.entries, device=call.device)[:, None]
             made.index_add_(3, at.flatten(), given)
         found = made.unflatten(3, (piece.entries, width))[..., :-1].transpose(2, 3).flatten(2, 3)
-        place = q[:, rows].flatten()
-        _heads(target, heads, lambda some, place=place, found=found: some.index_add_(2, place, found))
+        _add(target, heads, 2, q[:, rows].flatten(), found)
 
 
 def _to_mask(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tensor | None) -> None:
@@ -150,6 +146,4 @@ def _to_mask(call: Call, piece: Piece, known: Known, into: Tensor, heads: Tensor
             given, to = given.sum(4, keepdim=True), torch.zeros_like(to[:, :1])
         place = (at[:, :, None] * into.shape[3] + to[:, None]).flatten()
         flat = into.view(*into.shape[:2], -1).transpose(0, 1)
-        given = given.transpose(1, 2).flatten(2)
-        _heads(flat, None if into.shape[1] == 1 else heads, lambda some, place=place, given=given: some.index_add_(
-            2, place, given))
+        _add(flat, None if into.shape[1] == 1 else heads, 2, place, given.transpose(1, 2).flatten(2))

@@ -90,7 +90,8 @@ def _device(index: int | None) -> _Device:
     if index is None:
         return _Device(80, 100 << 10)
     about = torch.cuda.get_device_properties(index)
-    return _Device(about.major * 10 + about.minor, about.shared_memory_per_block_optin)
+    shared = getattr(about, "shared_memory_per_block_optin", about.shared_memory_per_block)
+    return _Device(about.major * 10 + about.minor, shared)
 
 
 def forward(call: Call) -> tuple[Tensor, Tensor]:
@@ -118,7 +119,8 @@ def backward(call: Call, grad: Tensor, out: Tensor, total: Tensor) -> tuple[Tens
     dk, dv = (_zeros(x, heads, x.dtype if alone else wide) for x in (call.k, call.v))
     for piece in spec.pieces:
         setting = choice.backward_queries(spec, piece, call.use, call.target)
-        launch("attention_backward_queries", setting, piece, call, _by_queries(call, piece, setting), **known, dq=dq)
+        launch("attention_backward_queries", setting, piece, call, _by_queries(call, piece, setting), False, **known,
+               dq=dq)
         setting = choice.backward_keys(spec, piece, call.use, call.target)
         programs = _heads(call, piece) * piece.entries * -(-piece.k.count // setting.block_n)
         if not piece.keys_shared:

@@ -75,7 +75,7 @@ def walk(
         for part in _best(over, space, heads[those[0]], tile, way):
             piece = replace(_piece(part, tables, tile), heads=at, alike=bias is None or bias.alike(part))
             positions = np.array([part.q.row(entry) for entry in range(part.batch)]).reshape(-1)
-            mine = np.ix_(those, positions)
+            mine = np.ix_(np.array(those), positions)
             pieces.append(replace(piece, merge=bool(answered[mine].any())))
             answered[mine] = True
     about = BiasSpec() if bias is None else bias.spec(tables)
@@ -98,8 +98,8 @@ def _best(over: Pattern, space: Space, head: int, tile: int, way: Way) -> list[P
     if space.size <= LARGEST and (not enough or way == "list") and not (way == "parts" and found):
         rows = row_bits(over, space, head)
         if not isinstance(rows, str):
-            lines = (Index((Strides(0, (), ((n, 1),)),)) for n in (space.queries.size, space.keys.size))
-            whole = Part((head,), *lines, (rows,))
+            q, k = (Index((Strides(0, (), ((n, 1),)),)) for n in (space.queries.size, space.keys.size))
+            whole = Part((head,), q, k, (rows,))
             found = [*(found if way == "cheapest" else ()), _Found([whole], _work(whole, tile))]
         elif reason is None:
             reason = PatternError(rows, setting="over")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -19,7 +18,12 @@ def test_every_two_values_meet() -> None:
         assert len(met) == len(FACTORS[a]) * len(FACTORS[b])
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [case for i, case in enumerate(CASES) if i % 5], ids=str)
+def test_answers(case: Case) -> None:
+    assert _wrong(case, backward=False) == {}
+
+
+@pytest.mark.parametrize("case", CASES[::5], ids=str)
 def test_answers_and_gradients(case: Case) -> None:
     assert _wrong(case) == {}
 
@@ -36,17 +40,20 @@ def test_all_are_in_the_long_test() -> None:
 
 
 @pytest.mark.parametrize("way", ["parts", "list"])
-@pytest.mark.parametrize("over", FACTORS["over"])
+@pytest.mark.parametrize("over", [x if i % 3 == 2 else pytest.param(x, marks=pytest.mark.long)
+                                  for i, x in enumerate(FACTORS["over"])])
 def test_both_ways_through_a_set(over: str, way: str) -> None:
     case = Case(over, "swin", 24, (6, 9, 1), torch.float32, values=16)
     assert _wrong(case, way) == {}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-@pytest.mark.parametrize("over", ["dense", "window(8, shift=4) | prefix", "causal"])
-def test_a_long_one(over: str, dtype: torch.dtype) -> None:
-    case = Case(over, "swin" if over != "causal" else "t5", 64, (24, 24, 1), dtype)
-    assert answers(case, backward=False).wrong(meant(case), torchs(case)) == {}
+@pytest.mark.parametrize(("over", "bias", "dtype"), [
+    ("window(8, shift=4) | prefix", "swin", torch.float16),
+    pytest.param("dense", "swin", torch.float32, marks=pytest.mark.long),
+    pytest.param("causal", "t5", torch.float16, marks=pytest.mark.long),
+])
+def test_a_long_one(over: str, bias: str, dtype: torch.dtype) -> None:
+    assert _wrong(Case(over, bias, 64, (24, 24, 1), dtype), backward=False) == {}
 
 
 @pytest.mark.parametrize("case", [
@@ -56,8 +63,7 @@ def test_a_long_one(over: str, dtype: torch.dtype) -> None:
 ], ids=str)
 def test_sums_over_samples(case: Case) -> None:
     assert _wrong(case) == {}
-    assert _wrong(replace(case, batch=1)) == {}
 
 
-def _wrong(case: Case, way: str = "cheapest") -> dict[str, str]:
-    return answers(case, way).wrong(meant(case), torchs(case), case.slopes)
+def _wrong(case: Case, way: str = "cheapest", backward: bool = True) -> dict[str, str]:
+    return answers(case, way, backward).wrong(meant(case), torchs(case), case.slopes)

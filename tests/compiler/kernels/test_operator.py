@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ogive.compiler.kernels import added
 from ogive.compiler.kernels.attention import Walked
 from ogive.compiler.kernels.biases import Looked
 from ogive.compiler.lower.attention_biases import Bias, OffsetBias, ProductBias, SlopeBias
@@ -203,6 +204,20 @@ def test_strides_of_any_kind(layout: str) -> None:
             q, k, v = torch.randn(3, 2, HEADS, 36, 32, generator=generator)[..., ::2]
     core = swin()
     close(core(q, k, v), core(*(x.contiguous() for x in (q, k, v))), 1e-7)
+
+
+@pytest.mark.parametrize("over", [
+    "sliding(25) - self", *(pytest.param(x, marks=pytest.mark.long) for x in ("dense", "causal")),
+])
+def test_gradients_of_scores_a_few_rows_at_a_time(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    core, (q, k, v) = Core(over, 70, bias=SlopeBias(), values=torch.rand(HEADS)), data(70)
+    assert core.values is not None
+    grad, found = torch.randn(2, HEADS, 70, 16), []
+    for numbers in (added.BUFFER, 64 * 70):
+        monkeypatch.setattr(added, "BUFFER", numbers)
+        found.append(torch.autograd.grad(core(q, k, v), core.values, grad)[0])
+    close(found[1], found[0], 1e-5)
 
 
 # -------------------------------------------------------------------------------------------------------------- dropout
