@@ -106,6 +106,7 @@ def _figures(report: FileReport) -> list[str]:
     count = len(report.networks) + len(report.unreached)
     facts = [_count(count, "network")] if count else ["parts"]
     facts += [_count(len(report.claims), "published figure")] if report.claims else []
+    facts += [_count(len(report.budgets), "budget")] if report.budgets else []
     width = max(map(len, report.networks), default=0)
     figures = [f"{built.graph.parameter_count:,}" for built in report.networks.values()]
     return [
