@@ -106,6 +106,19 @@ class Contract:
                 input.span, notes=(f"given: {_sizes(shape)}",), help=help,
             )
 
+    def check_device(self, values: Sequence[torch.Tensor], device: torch.device | None) -> None:
+        """Check that a call's inputs lie where the weights do; a single number may lie anywhere.
+
+        Raises:
+            ArchError: A748, another device.
+        """
+        for input, x in zip(self.inputs, values, strict=True):
+            if device is not None and x.device != device and x.dim():
+                raise fail(
+                    "A748", f"input `{input.name}` is on {x.device}, and the weights are on {device}", input.span,
+                    help=f"`{input.name}.to({str(device)!r})`, or `model.to({str(x.device)!r})`",
+                )
+
 
 @dataclass(frozen=True)
 class Calls:

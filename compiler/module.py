@@ -69,16 +69,17 @@ class Network(Shared):
     def _checked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen: set[Any] = self.__dict__.setdefault("_seen", set())
         try:
-            if not kwargs and tuple([(x.shape, x.dtype) for x in args]) in seen:
+            if not kwargs and tuple([(x.shape, x.dtype, x.device) for x in args]) in seen:
                 return
         except (AttributeError, TypeError):  # no tensor, or a size that is a symbol: the long way says which
             pass
         rule = self.meta["ogive"]["contract"]
         values = rule.bind(args, kwargs)
         if rule.check(values):
+            rule.check_device(values, next((p.device for p in self.parameters()), None))
             if len(seen) >= MOST_SHAPES:
                 seen.clear()
-            seen.add(tuple([(x.shape, x.dtype) for x in values]))
+            seen.add(tuple([(x.shape, x.dtype, x.device) for x in values]))
 
 
 def _by_call(self: Network, *args: Any, **kwargs: Any) -> Any:
