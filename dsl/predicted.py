@@ -103,7 +103,15 @@ class Prediction:
         if isinstance(effect, Same):
             return self.right or None  # what nothing needs any more is left out
         ops = self._after(effect)
-        return None if ops is None else self._holds(ops)
+        if ops is None:
+            return None
+        return self._holds(ops) or (None if self._slides(effect) else False)
+
+    def _slides(self, effect: Effect) -> bool:
+        """Whether a change is of what slides over a plane: another grid may show in the settings of ops below it."""
+        span = effect.call.span if isinstance(effect, Set) else None
+        return any(node.primitive is not None and node.primitive.family in ("conv", "pool", "embedding")
+                   for node in self.nodes.get(span, ())) if span else False
 
     def along(self, here: int, step: int, probe: Graph) -> Callable[[int], bool]:
         """Whether the ops would be those of the digest with another number in one place, told by the network with

@@ -279,7 +279,7 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
     for value, effect in found:
         here = value.value
         assert isinstance(here, int)
-        candidates = search.direct(effect, here)
+        probe, candidates = None, search.direct(effect, here)
         if candidates is None:
             step = max(here, 1) if search.prediction is None else _step(here)
             other = None if search.graph is None else _at(definition, value, here + step)
@@ -287,16 +287,28 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
             if probe is not None and search.prediction is not None:
                 holds = search.prediction.along(here, step, probe)
                 candidates = [n for n in _all(here) if holds(n)]
-            if not candidates:
-                search.numbers.append((definition, value, probe, others))
+        if not candidates:
+            search.numbers.append((definition, value, probe, others))
         yield from _first(search, definition, value, candidates or ())
 
 
 def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
-    """The numbers that were kept, tried one by one; `kept` nodes are left for other changes."""
+    """The numbers that were kept, tried one by one: of each what is likeliest first. `kept` nodes are left for other
+    changes."""
+    rounds: list[tuple[s.Definition, s.Constant, list[int]]] = []
     while search.numbers and search.left >= kept:
         definition, value, probe, others = search.numbers.pop(0)
-        yield from _first(search, definition, value, [*_sought(search, definition, value, probe), *others])
+        if probe is None and search.graph is not None:
+            assert isinstance(value.value, int)
+            other = _at(definition, value, value.value + _step(value.value))
+            probe = search.build(definition, other, search.rows[0].network)
+        candidates = [*_sought(search, definition, value, probe), *others]
+        rounds.append((definition, value, list(dict.fromkeys(candidates))))
+    for place in range(max((len(candidates) for _, _, candidates in rounds), default=0)):
+        for definition, value, candidates in rounds:
+            if search.left < kept:
+                return
+            yield from _first(search, definition, value, candidates[place : place + 1])
 
 
 def _first(
@@ -343,7 +355,7 @@ def _sought(
 def _near(number: int) -> list[int]:
     """Numbers that are easily mistaken for another: near ones, doubles and halves, powers of ten; small ones."""
     near = [number - 1, number + 1, number * 2, number // 2, number - 2, number + 2, number * 4, number // 4]
-    return [*near, *range(10)] if number < 10 else [*near, number * 10, number // 10]
+    return [1, 2, *near, *range(10)] if number < 10 else [*near, number * 10, number // 10]
 
 
 def _step(here: int) -> int:
