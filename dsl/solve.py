@@ -113,9 +113,8 @@ class _Solver:
 
     def _figure(self) -> str | None:
         node = self.definition.node
-        tables = node.expects if isinstance(node, s.Derived) else [
-            x for x in getattr(node, "body", ()) if isinstance(x, s.Expect)
-        ]
+        body = node.expects if isinstance(node, s.Derived) else getattr(node, "body", ())
+        tables = [x for x in body if isinstance(x, s.Expect)]
         for table in tables:
             places = [i for i, column in enumerate(table.columns) if column.name == "params"]
             for row in table.rows:
