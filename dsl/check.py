@@ -61,9 +61,10 @@ def check(unit: Unit, claims: bool = True) -> Report:
         for definition in unit.names.values():
             if definition is not None and definition.unit is unit and not mistakes.full:
                 _lexical(definition, mistakes)
-        if not mistakes.full:
-            mistakes.add(*check_maps(unit, built))
-        if claims and not mistakes:
+        maps = [] if mistakes.full else list(check_maps(unit, built))
+        if mistakes:
+            mistakes.add(*maps)
+        elif claims:
             for definition in unit.networks:
                 found += check_claims(definition, built, mistakes)
                 budgets += check_budgets(definition, built, mistakes)
@@ -71,7 +72,9 @@ def check(unit: Unit, claims: bool = True) -> Report:
     if claims:
         with metered():  # looking for causes has a count of its own, one for the whole file
             _broken(unit, found, built, mistakes)
-        mistakes.add(*exceeded(budgets))
+    if not mistakes:  # else the weights are others because the network is
+        mistakes.add(*maps)
+    mistakes.add(*exceeded(budgets))
     reachable = {name.partition(".")[0] for name in names}
     unreached = [d.name for d in unit.networks if d.name not in reachable]
     ordered = tuple(sorted(mistakes.found.values(), key=lambda d: d.order))
