@@ -46,6 +46,7 @@ def test_keys_shapes_and_cost(preset: str) -> None:
     assert network.parameter_count == PARAMS[preset]
 
 
+@pytest.mark.long
 def test_first_weights() -> None:
     """Spreads of the first weights, which shrink with width and depth. torch's own reset of biases stays as it is."""
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ def test_keys_shapes_and_cost(name: str) -> None:
     hold_table(network, ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["ResMLP.r12", "GMLP.Ti"])
+@pytest.mark.parametrize("name", quickly(["GMLP.Ti", "ResMLP.r12"]))
 def test_outputs_and_gradients(name: str) -> None:
     ours = ogive.compile(ogive.load("mlps", name, size=48, classes=10))
     hold(ours, peers.create(PEERS[name], img_size=48, num_classes=10), 48)
@@ -37,7 +37,8 @@ def test_outputs_and_gradients_at_full_size(name: str) -> None:
     hold(ogive.compile(ogive.load("mlps", name)), peers.create(PEERS[name]), 224, batch=1)
 
 
-@pytest.mark.parametrize("name", quickly(["GMLP.Ti", "ResMLP.r12"]))
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["GMLP.Ti", "ResMLP.r12"])
 def test_first_weights(name: str) -> None:
     hold_first_weights(lambda: ogive.compile(ogive.load("mlps", name)), lambda: peers.create(PEERS[name]))
 
