@@ -6,7 +6,6 @@ Where these kernels are no way, `refused` says why: other kernels of torch do it
 from __future__ import annotations
 
 import importlib
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,24 +28,19 @@ __all__ = ["LARGEST_HEAD", "Walked", "refused"]
 LARGEST_HEAD: Final = 256
 MOST_WALKS: Final = 8
 REACH: Final = 1 << 31
-"""Numbers of one sample and head that kernels can count."""
+"""Places in one sample of a tensor that kernels can count: they do so with 32 bits."""
 
 
-def refused(
-    width: int, values: int, dtype: torch.dtype, bias: Bias | None = None, keys: int = 1, row: int = 1
-) -> str | None:
+def refused(width: int, values: int, dtype: torch.dtype, bias: Bias | None = None) -> str | None:
     """Why attention of such heads does not run in these kernels; None where it does.
 
     Args:
         width, values: channels of a head of q and k, and of v.
-        row: how many numbers lie from one position to the next.
     """
     if dtype not in (torch.float16, torch.bfloat16, torch.float32):
         return f"kernels compute in float16, bfloat16 or float32, not {str(dtype).removeprefix('torch.')}"
     if max(width, values) > LARGEST_HEAD:
         return f"a head of {max(width, values)} channels is wider than {LARGEST_HEAD}"
-    if keys * row >= REACH:
-        return f"{keys:,} positions of {row:,} numbers are more than kernels can count"
     return unreadable(bias)
 
 
@@ -73,10 +67,16 @@ class Walked:
     known: dict[str, tuple[str, Tensor] | str] = field(default_factory=dict)
     declined: str | None = None
 
-    def refused(self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]) -> str | None:
+    def refused(
+        self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
+        mask: Tensor | None = None,
+    ) -> str | None:
         """Why these tensors are not for the kernels; None where they are."""
         if len({x.dtype for x in (q, k, v)}) > 1:
             return "queries, keys and values are of different types"
+        given = (q, k, v) if mask is None else (q, k, v, mask)
+        if max((x.shape[1] - 1) * x.stride(1) + (x.shape[2] - 1) * x.stride(2) for x in given) >= REACH:
+            return "one sample is larger than kernels can count"
         found = self._walk(q, k, v, queries, keys)
         return found if isinstance(found, str) else None
 
@@ -88,10 +88,10 @@ class Walked:
         if torch.compiler.is_compiling():
             if not all(has_static_value(n) for n in (*queries, *keys)):
                 return None  # a walk is for sizes that are known
-            if self.refused(q, k, v, queries, keys) is not None:
+            if self.refused(q, k, v, queries, keys, mask) is not None:
                 return None
             return self.attend(q, k, v, queries, keys, mask, values, scale, rate, precision)
-        self.declined = self.refused(q, k, v, queries, keys)
+        self.declined = self.refused(q, k, v, queries, keys, mask)
         if self.declined is not None:
             return None
         if not has_triton() and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)):
@@ -106,24 +106,23 @@ class Walked:
     def _walk(
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]
     ) -> tuple[str, Tensor] | str:
-        row = max(x.stride(2) for x in (q, k, v))
-        return self.known[self.prepared(queries, keys, q.shape[3], v.shape[3], q.dtype, str(q.device), row)]
+        return self.known[self.prepared(queries, keys, q.shape[3], v.shape[3], q.dtype, str(q.device))]
 
     @torch.compiler.assume_constant_result
     def prepared(
         self, queries: tuple[int, ...], keys: tuple[int, ...], width: int, values: int, dtype: torch.dtype,
-        device: str, row: int,
+        device: str,
     ) -> str:
         """The key in `known` of the spec and its tables, or of why there are none.
 
         A tracer of torch calls it once and does not look inside.
         """
-        key = f"{queries} {keys} {width} {values} {dtype} {device} {row} {DEVICE.get()} {len(TAKERS)}"
+        key = f"{queries} {keys} {width} {values} {dtype} {device} {DEVICE.get()} {len(TAKERS)}"
         if key not in self.known:
             if len(self.known) >= MOST_WALKS:
                 self.known.clear()
             on = torch.device(device)
-            reason = runs_on(on) or refused(width, values, dtype, self.bias, max(_size(queries), _size(keys)), row)
+            reason = runs_on(on) or refused(width, values, dtype, self.bias)
             tile = 32 if width > 128 or dtype == torch.float32 else 64  # what fits in registers
             self.known[key] = self._made(queries, keys, tile, on) if reason is None else reason
             if reason is None:  # registers the operator; by name, for Triton may be missing and takes a while to load
@@ -170,10 +169,6 @@ class Walked:
             q, k, v, mask, added, tables, seed, spec, q.shape[3] ** -0.5 if scale is None else scale, rate, precision)
         made: Tensor = out
         return made
-
-
-def _size(ends: tuple[int, ...]) -> int:
-    return ends[0] + ends[1] + math.prod(ends[2:])
 
 
 def _interpreted() -> bool:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ogive.compiler.kernels import added
+from ogive.compiler.kernels import attention as of_networks
 from ogive.compiler.kernels.attention import Walked
 from ogive.compiler.kernels.biases import Looked
 from ogive.compiler.lower.attention_biases import Bias, OffsetBias, ProductBias, SlopeBias
@@ -246,7 +247,7 @@ def test_dropout_is_that_of_the_processor(over: str) -> None:
 # ------------------------------------------------------------------------------------------------------------- refusals
 
 
-def test_what_kernels_do_not_take_has_a_reason() -> None:
+def test_what_kernels_do_not_take_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     core = Core("sliding(3)", 6)
     plain = torch.zeros(1, HEADS, 6, 16)
     wide = torch.zeros(1, HEADS, 6, 257)
@@ -259,3 +260,9 @@ def test_what_kernels_do_not_take_has_a_reason() -> None:
         "queries, keys and values are of different types")
     assert core.walked.tried(*[plain.double()] * 3, ends, ends, None, None, None, 0.0) is None
     assert core.walked.declined == "kernels compute in float16, bfloat16 or float32, not float64"
+    monkeypatch.setattr(of_networks, "REACH", 176)
+    assert core.walked.refused(plain, plain, plain, ends, ends) == "one sample is larger than kernels can count"
+    monkeypatch.setattr(of_networks, "REACH", 177)
+    assert core.walked.refused(plain, plain, plain, ends, ends) is None
+    mask = torch.zeros(1, HEADS, 40, 6)
+    assert core.walked.refused(plain, plain, plain, ends, ends, mask) == "one sample is larger than kernels can count"
