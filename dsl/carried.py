@@ -12,7 +12,7 @@ from ogive.dsl.diagnostics import Label, fail, offer
 from ogive.dsl.names import Names
 from ogive.dsl.source import Span
 from ogive.dsl.types import Tensor
-from ogive.dsl.values import POISON, Bundle, Out, Poison, describe, flat, is_list
+from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, describe, flat, is_list
 from ogive.dsl.work import Carrying, Frame
 
 __all__ = ["Carried", "Loop"]
@@ -97,11 +97,15 @@ class Carried(Containers):
         if old == new or (loop.word == "repeat" and is_list(before) and isinstance(value, tuple)):
             return
         loop.following[st.name] = POISON
+        hint = "a carried value keeps its kind: a tensor its axes, a number a number"
+        if loop.word == "scan":
+            hint += ", a list its length"
+        if isinstance(value, OpValue) and not isinstance(before, OpValue):
+            hint = f"an op runs on a line of its own: `new_{st.name} = {st.value.span.text}`, then " \
+                f"`next {st.name} = new_{st.name}`"
         raise fail(
             "A142", f"`{st.name}` is {describe(before)}, and next would be {describe(value)}", st.value.span,
-            labels=[Label(loop.names[st.name], "carried")], notes=self.trail(frame),
-            help="a carried value keeps its kind: a tensor its axes, a number a number"
-            + (", a list its length" if loop.word == "scan" else ""),
+            labels=[Label(loop.names[st.name], "carried")], notes=self.trail(frame), help=hint,
         )
 
     def unchanged(self, loop: Loop, frame: Frame) -> None:
