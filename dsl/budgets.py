@@ -106,21 +106,37 @@ def _held(name: str, graph: Graph, bound: s.Bound) -> Held:
         raise fail("A402", "a budget says what a figure may be at most", bound.span,
                    help=f"`{figure} <= {bound.most.literal or bound.most.value}`; a figure itself stands in a table")
     _unit(figure, bound.most)
-    sizes: dict[str, int] = {}
-    for column, cell in bound.sizes:
-        sizes.update(pinned(column, cell, graph))
+    sizes = _sizes(graph, bound)
     assert isinstance(bound.most.value, int)
     actual = _figure(graph, figure, sizes, bound)
     printed = bound.most.literal or str(bound.most.value)
     return Held(name, figure, printed, bound.most.value, actual, bound.span, sizes, graph)
 
 
+def _sizes(graph: Graph, bound: s.Bound) -> dict[str, int]:
+    """What stands behind `at`: free letters and inputs, each size given once."""
+    found: dict[str, int] = {}
+    for column, cell in bound.sizes:
+        if column.name not in graph.free and column.name not in graph.inputs:
+            known = [*graph.free, *graph.inputs]
+            raise fail("A401", f"`{graph.name}` has no free size `{column.name}`", column.span,
+                       help=offer(column.name, known, "there are"))
+        sizes = pinned(column, cell, graph)
+        if not all(sizes.values()):
+            raise fail("A402", f"`{column.name}` is a whole number from 1", cell.span)
+        twice = next((name for name in sizes if found.get(name, sizes[name]) != sizes[name]), None)
+        if twice is not None:
+            raise fail("A402", f"`{twice}` is {found[twice]} here, and {sizes[twice]}", cell.span, help="give it once")
+        found.update(sizes)
+    return found
+
+
 def _unit(figure: str, most: s.Constant) -> None:
     """Demand bytes for bytes, and numbers for numbers."""
     text = most.literal
     if figure in IN_BYTES and not text.endswith("B"):
-        raise fail("A402", f"`{figure}` is counted in bytes", most.span,
-                   help=f"`{text}B`; {', '.join(BYTES)} are units")
+        shown = f"`{text}B`; {', '.join(BYTES)} are units" if isinstance(most.value, int) else "`8GB`, `512MiB`"
+        raise fail("A402", f"`{figure}` is counted in bytes", most.span, help=shown)
     if figure not in IN_BYTES and text.endswith("B"):
         raise fail("A402", f"`{figure}` is a number, not bytes", most.span, help=f"`{text.rstrip('iB')}`")
     if not isinstance(most.value, int):
