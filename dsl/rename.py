@@ -26,6 +26,7 @@ from ogive.dsl.names import RESERVED
 from ogive.dsl.parse import parse
 from ogive.dsl.rename_bindings import Binding, Places, Scope
 from ogive.dsl.rename_look import Looked, look
+from ogive.dsl.rename_maps import followed, looks_elsewhere
 from ogive.dsl.rename_scopes import places
 from ogive.dsl.source import Source, Span
 
@@ -63,6 +64,12 @@ def rename(unit: Unit, old: str, new: str, root: str | None = None) -> Renamed:
     if format_text(unit.source) == unit.source.text:
         text = format_text(Source(unit.source.name, text))
     report = check(load_changed(unit, text, root))
+    follow = followed(report.unit, before.built, report.built)
+    if follow != text:
+        text = follow
+        if format_text(unit.source) == unit.source.text:
+            text = format_text(Source(unit.source.name, text))
+        report = check(load_changed(unit, text, root))
     if any(_stale(claim) for claim in report.claims):
         text = _digested(text, report.claims)
         report = check(load_changed(unit, text, root))
@@ -181,16 +188,17 @@ def _digested(text: str, claims: list[Claim]) -> str:
 
 def _held(report: Report, before: Mapping[str, Built], binding: Binding, new: str) -> dict[str, dict[str, str]]:
     """The keys that change in each network; refuse a text that is wrong or another network."""
-    why = next((d.title for d in report.mistakes), None)
+    why, help = next((d.title for d in report.mistakes), None), "another name"
     pairs = list(zip(before.items(), report.built.items(), strict=False))
     if why is None and len(report.built) != len(before):
         why = "another number of networks"
     for (_, old), (name, made) in pairs if why is None else ():
         what = difference(old.graph, made.graph, keys=False)
         why = why or (None if what is None else f"`{name}` would be another network: {what}")
+        lost = looks_elsewhere(old, made)
+        why, help = (why, help) if lost is None or why else (lost, "a rule of its own keeps its key there")
     if why is not None:
-        raise fail("A817", f"`{binding.address}` cannot be called `{new}`", binding.spans[0], notes=[why],
-                   help="another name")
+        raise fail("A817", f"`{binding.address}` cannot be called `{new}`", binding.spans[0], notes=[why], help=help)
     keys: dict[str, dict[str, str]] = {}
     for (_, old), (name, made) in pairs:
         moved = zip(old.graph.parameters, made.graph.parameters, strict=True)

@@ -58,6 +58,9 @@ class _Finder:
                 self.bodies[definition.name].derives = self.bodies.get(base.name) if base else None
         for definition in self.tree.definitions:
             self._definition(definition, self.bodies[definition.name])
+        for weights in self.tree.weights:
+            for network in weights.networks:
+                self._read(network.name, network.span, self.file)
 
     # ------------------------------------------------------------------------------------ giving and reading
     def _give(self, kind: Kind, name: str, span: Span, scope: Scope) -> Binding:

@@ -67,7 +67,7 @@ def main(quick: bool = False, out: Path = OUT) -> dict[str, float]:
     for kind in kinds:
         torch.manual_seed(1)
         students[kind] = ogive.compile(ogive.load(str(HERE / "02_distillation.arch"), "Student"))
-        distil(students[kind], teacher, data, kind, 2 if quick else 500)
+        distil(students[kind], teacher, data, kind, 2 if quick else 800)
         shares[kind] = accuracy(students[kind], data)
     for name, share in shares.items():
         print(f"{name:14} {share:.1%} of {len(data.held_out_labels)} held-out digits right", flush=True)

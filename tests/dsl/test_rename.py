@@ -176,3 +176,34 @@ def test_files_that_import_it_are_found(tmp_path):
     (tmp_path / "c.arch").write_text("from std.timm import Mlp as Part\n", encoding="utf-8")
     unit = load_file(tmp_path / "a.arch")
     assert importers(unit, "Part", sorted(tmp_path.rglob("*.arch"))) == [(os.path.relpath(user), 2)]
+
+
+MAPPED = """\
+network Net(depth=2):
+    input x: B 8
+    repeat depth as blocks[i]:
+        fc = linear(8)
+    head = linear(8)
+
+weights other of Net:
+    rename "layer_{i}.dense" -> "blocks.{i}.fc"
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "line"), [
+    ("Net", "Small", "weights other of Small:"),
+    ("Net.blocks", "stages", '    rename "layer_{i}.dense" -> "stages.{i}.fc"'),
+    ("Net.blocks.fc", "dense", '    rename "layer_{i}.dense" -> "blocks.{i}.dense"'),
+])
+def test_maps_of_weights_follow(old, new, line):
+    """What the checkpoint is read by stays, what it becomes has the new key."""
+    assert line in renamed(old, new, MAPPED).text.split("\n")
+
+
+def test_a_key_that_the_map_leaves_to_the_network():
+    """Without a rule the checkpoint has the network's key: with another one it would no longer be read."""
+    with pytest.raises(ArchError, match=r"has no rule for `head.weight`: it would look for `last.weight`") as error:
+        renamed("Net.head", "last", MAPPED)
+    assert error.value.codes == ("A817",)
+    text = renamed("Net.head", "last", MAPPED + '    rename "head" -> "head"\n').text
+    assert 'rename "head"            -> "last"' in text or 'rename "head" -> "last"' in text
