@@ -16,13 +16,14 @@ __all__ = ["difference"]
 def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
     """The first thing in which two graphs differ, in words; None when they are the same network.
 
-    Compared are the nodes in their order, with their settings, inputs and shapes, the weights, results and guards; with
-    `keys`, the keys of the state_dict too, in any order. Letters of free sizes may differ without `keys`.
+    Compared are the nodes in their order (learned tensors, which take no data, in that of their keys), with their
+    settings, inputs and shapes, the weights, results and guards; with `keys`, the keys of the state_dict too, in any order. Letters of free sizes may differ without `keys`.
     """
     if len(one) != len(other):
         return f"{len(other)} nodes, not {len(one)}"
-    ids = dict(zip(one.nodes, other.nodes, strict=True))
-    for node, twin in zip(one, other, strict=True):
+    pairs = list(zip(_ordered(one, keys), _ordered(other, keys), strict=True))
+    ids = {node.id: twin.id for node, twin in pairs}
+    for node, twin in pairs:
         what = _node(node, twin, ids, keys, one.guards)
         if what is not None:
             return f"`{twin.id}`, line {twin.span.line}: {what}"
@@ -38,6 +39,13 @@ def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
     if keys and {g.condition for g in one.guards} != {g.condition for g in other.guards}:
         return "what is assumed of the input's sizes"
     return None
+
+
+def _ordered(graph: Graph, keys: bool) -> list[Node]:
+    first = [node for node in graph if node.op == "learned"]
+    if keys:
+        first.sort(key=lambda node: node.key)
+    return [*first, *(node for node in graph if node.op != "learned")]
 
 
 def _node(

@@ -8,8 +8,10 @@ written is read again and must be the same network, to the key, the shape and th
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 
 from ogive.dsl import limits
@@ -19,12 +21,15 @@ from ogive.dsl.conditions import Condition
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import ArchError, fail, nearest
 from ogive.dsl.dims import Dim
+from ogive.dsl.dims_text import show
 from ogive.dsl.expand_fold import folded
 from ogive.dsl.expand_tree import Container, Entry, Leaf, Place, Scope, laid_out
 from ogive.dsl.format import format_text
 from ogive.dsl.graph import Edge, Graph, Node, Returned
 from ogive.dsl.load import load_text
 from ogive.dsl.names import MODULE_MEMBERS, RESERVED
+from ogive.dsl.ops import RECORDS
+from ogive.dsl.ops.product import Dot
 from ogive.dsl.ops.record import Primitive, Reference, Size, show_setting
 from ogive.dsl.ops.regroup import Rearrange
 from ogive.dsl.ops.source import Learned
@@ -100,7 +105,9 @@ class _Writer:
         self.deep: set[int] = set()    # what is read from a scope further inside
         self.lines: list[str] = []
         self.regrouped = 0             # how many `rearrange` were written
+        self.lettered = 0              # how many tensors were given letters
         self._settle(self.root, (self.root,))
+        self.first = self._lifted()
         self._name()
 
     def text(self, asserts: list[str]) -> str:
@@ -110,14 +117,16 @@ class _Writer:
         return self._write(asserts)
 
     def _write(self, asserts: list[str]) -> str:
-        self.flow, self.regrouped = self.graph.inputs[0], 0
+        self.flow, self.regrouped, self.lettered = self.graph.inputs[0], 0, 0
         name = re.sub(r"\W", "_", self.built.name)
         self.lines = [f"# {self.built.name}, written out.", *(f"# {line}" for line in self.built.doc.splitlines())]
         self.lines.append(f"network {name}:")
         self.lines += [f"{STEP}input {self._port(self.graph.nodes[i])}" for i in self.graph.inputs]
         self.lines += [STEP + line for line in asserts]
+        for entry in self.first:
+            self._line(entry, (self.root,), 1)
         self.lines += [STEP + line for line in self._declared()]
-        self._suite(self.root.inside, (self.root,), 1)
+        self._suite(self.root.inside[len(self.first) :], (self.root,), 1)
         self._returns()
         return "\n".join(self.lines) + "\n"
 
@@ -139,6 +148,21 @@ class _Writer:
                 self._settle(entry, place)
             else:
                 self.home[entry.node.id] = (place, entry)
+
+    def _lifted(self) -> list[Leaf]:
+        """Weights of their own that an op has which runs more than once: they stand in front of its `shared` line."""
+        runs = Counter(node.key for node in self.graph)
+        given = {weight.key for node in self.graph if runs[node.key] > 1 for weight in node.given.values()}
+        found: list[Leaf] = []
+        for node in self.graph:
+            if node.op == "learned" and node.key in given and runs[node.key] == 1:
+                place, entry = self.home[node.id]
+                assert isinstance(entry, Leaf)
+                _take_out(place[-1].inside, entry)
+                self.home[node.id] = (self.root,), entry
+                found.append(entry)
+        self.root.inside[:0] = found
+        return found
 
     def _name(self) -> None:
         """A name for each scope and each node that has weights or is read by name, never one that hides another."""
@@ -167,7 +191,10 @@ class _Writer:
                 node = entry.node
                 own_key = node.key if node.key not in self.shared else ""
                 wanted = own_key.rsplit(".", 1)[-1] or node.name or node.op
-            entry.label = _free(_word(wanted, isinstance(entry, Scope)), around | own)
+            word = _word(wanted, isinstance(entry, Scope))
+            keyless = isinstance(entry, Leaf) and (not entry.node.key or entry.node.key in self.shared)
+            taken = around | own
+            entry.label = _numbered(word, taken) if keyless and word in RECORDS else _free(word, taken)
             own.add(entry.label)
         deep = {entry.label for entry in _flat(scope.inside) if id(entry) in self.deep}
         for scope_inside in inner:
@@ -252,21 +279,36 @@ class _Writer:
             before = "_" if self._flows(own) else self._address(own[0], place)
             self.lines.append(f"{STEP * depth}{name} = {before} : {left}")
             source, shape = "", f" : {right}"
+        elif isinstance(node.primitive, Dot) and any(map(any, node.primitive.letters)):
+            source = f"{', '.join(self._lettered(node.primitive, own, place, depth))} -> "
         elif isinstance(node.primitive, Learned) and node.primitive.roles:
             shape = f" : {' '.join(word or '.' for word in node.primitive.roles)}"
         self.lines.append(f"{STEP * depth}{label}{source}{op}{key}{require}{shape}")
         if not quiet:
             self.flow = node.id
 
+    def _lettered(self, record: Dot, own: list[Edge], place: Place, depth: int) -> Iterator[str]:
+        """Names for what a `dot` reads, on lines with the letters that tell it which axes are one."""
+        for edge, letters in zip(own, record.letters, strict=True):
+            self.lettered += 1
+            name = f"lettered_{self.lettered}"
+            words = " ".join(letter if letter.isidentifier() else "." for letter in letters)
+            self.lines.append(f"{STEP * depth}{name} = {self._address(edge, place)} : {words}")
+            yield name
+
     def _regrouped(self, record: Rearrange) -> tuple[str, str]:
-        """The two annotations of a `rearrange`: its letters are its own, pinned where they are numbers."""
+        """The two annotations of a `rearrange`: its letters are its own, pinned where they are numbers; a part of an
+        axis that is a size of the inputs has that one's letter."""
         self.regrouped += 1
         alone = {atoms[0][0] for atoms in record.left if len(atoms) == 1}
 
         def atom(name: str, size: Dim, first: bool) -> str:
             if not name[0].isalpha() and name[0] != "_":
                 return name.partition("'")[0]
-            letter = name if name == "N" and len(record.right) == 2 else f"{name}_{self.regrouped}"
+            if name not in alone and show(size) in self.graph.free:
+                return show(size)
+            word = re.sub(r"\W", "_", name)  # a size that met another of its name has a mark: `grid'2`
+            letter = name if name == "N" and len(record.right) == 2 else f"{word}_{self.regrouped}"
             return f"{letter}={size}" if first and name not in alone and isinstance(size, int) else letter
 
         sides: list[str] = []
@@ -354,6 +396,14 @@ class _Writer:
         return self._address(value, (self.root,))
 
 
+def _take_out(entries: list[Entry], one: Leaf) -> None:
+    for entry in list(entries):
+        if entry is one:
+            entries.remove(one)
+        elif isinstance(entry, Container):
+            _take_out(entry.inside, one)
+
+
 def _flat(entries: list[Entry]) -> Iterator[Entry]:
     """The entries of one scope: containers open none."""
     for entry in entries:
@@ -386,6 +436,11 @@ def _word(wanted: str, scope: bool) -> str:
     word = f"n{word}" if word[0].isdigit() else word
     close = scope and nearest(word, CONTAINERS) is not None
     return f"{word}_" if word in RESERVED or word in MODULE_MEMBERS or close else word
+
+
+def _numbered(op: str, taken: set[str]) -> str:
+    """A name for what an op makes, not its own: alone on a line, that would be the op."""
+    return next(name for n in count(1) if (name := f"{op}_{n}") not in taken)
 
 
 def _free(word: str, taken: set[str]) -> str:
