@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
+from ogive.compiler.kernels.setting import LARGEST_HEAD
 from ogive.compiler.policy import Case
 from ogive.compiler.roofline import work_of
 from ogive.dsl.dims import evaluate
@@ -53,7 +54,9 @@ def case_of(graph: Graph, node: Node, values: Mapping[str, int], precision: str,
         queries=space.queries.size, keys=space.keys.size, width=wide // op.heads,
         values=evaluate(out, values) // op.heads, bias=_bytes(op, values),
     )
-    return Case(work, parts, precision, reason, _bias(op), op.mask is not None, op.drop > 0)
+    most = max(work.width, work.values)
+    own = f"a head of {most} channels is wider than {LARGEST_HEAD}" if most > LARGEST_HEAD else None
+    return Case(work, parts, precision, reason, _bias(op), op.mask is not None, op.drop > 0, own)
 
 
 def _few(over: Mechanism, keys: Tensor, values: Mapping[str, int]) -> int | None:

@@ -17,15 +17,15 @@ from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from ogive.compiler.kernels.biases import Looked, unreadable
 from ogive.compiler.kernels.ready import DEVICE, TAKERS, NoKernel, has_triton
+from ogive.compiler.kernels.setting import LARGEST_HEAD
 from ogive.compiler.kernels.tables import Tables
 from ogive.compiler.kernels.walk import Way, walk
 from ogive.compiler.lower.attention_biases import Bias
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.space import Sequence, Space
 
-__all__ = ["LARGEST_HEAD", "Walked", "refused"]
+__all__ = ["Walked", "refused"]
 
-LARGEST_HEAD: Final = 256
 MOST_WALKS: Final = 8
 REACH: Final = 1 << 31
 """Places in one sample of a tensor that kernels can count: they do so with 32 bits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-__all__ = ["Device", "Setting", "halves", "shared_bytes", "tiled"]
+__all__ = ["LARGEST_HEAD", "Device", "Setting", "halves", "shared_bytes", "tiled"]
 
 Map: TypeAlias = Literal["line", "split", "table"]
 Keep: TypeAlias = Literal["all", "band", "list"]
@@ -16,6 +16,9 @@ MAPS: Final[dict[Map, int]] = {"line": 0, "split": 1, "table": 2}
 KEEPS: Final[dict[Keep, int]] = {"all": 0, "band": 1, "list": 2}
 BIASES: Final[dict[Added, int]] = {"none": 0, "table": 1, "slopes": 2, "places": 3}
 MASKS: Final[dict[Given, int]] = {"none": 0, "bool": 1, "float": 2}
+LARGEST_HEAD: Final = 256
+"""Channels of a head, at most."""
+
 BYTES: Final = {"fp16": 2, "bf16": 2, "fp32": 4}
 
 

@@ -6,6 +6,9 @@ import dataclasses
 
 import pytest
 
+import ogive
+from ogive.compiler.explain import On, accounts
+from ogive.compiler.lower.attention import unfused
 from ogive.compiler.policy import KERNELS, PACES, Case, choose, refusal
 from ogive.compiler.precision import precision_of
 from ogive.compiler.roofline import Work, covered, floor
@@ -158,3 +161,10 @@ def test_a_device_stands_for_the_target_of_its_name() -> None:
     assert gpu_of(89, "NVIDIA L40S") is TARGETS["rtx4090"]
     assert gpu_of(75, "NVIDIA T4") is None
     assert isinstance(TARGETS["h100"].gpu, Gpu)
+
+
+def test_a_head_that_is_too_wide_is_not_for_our_kernel() -> None:
+    net = ogive.loads("network Net():\n    input x: B (h=8 w=8) C=640\n    attend(2, over=window(4))\n")
+    told, = accounts(net.graph, None, unfused, On(H200, precision_of("bf16")))
+    assert told.choice is not None
+    assert {r.way: r.reason for r in told.choice.refused}["flash"] == "a head of 320 channels is wider than 256"
