@@ -48,7 +48,7 @@ from ogive.dsl.variations_lines import (
 __all__ = ["Repair", "Row", "repairs"]
 
 NODES = 8_000
-"""Nodes that are built at most while looking, for all tables of a file together, which takes a few seconds."""
+"""Nodes that are built at most while looking, for all tables of a file together, which takes about a second."""
 NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
 TRY = 5 * NODE

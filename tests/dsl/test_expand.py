@@ -20,9 +20,8 @@ NETWORKS = [
     pytest.param(path, name, id=name, marks=[pytest.mark.long] if i else [])  # the first of each file, and the others
     for path in FILES for i, name in enumerate(names_of(load_file(path)))
 ]
-REFUSED = {"FCOS": "nothing here is called `head`", "XLNet": "cannot lay `B N N of bool` beside `1 N N of bool`"}
-"""Networks that an expanded text cannot say yet: a weight of a shared op made inside a scope, an axis of one without a
-letter."""
+REFUSED = {"XLNet": "cannot lay `B N N of bool` beside `1 N N of bool`"}
+"""Networks that an expanded text cannot say yet: an axis of one without a letter, made a batch by a regrouping."""
 
 TIED = """
 from std.timm import Mlp
