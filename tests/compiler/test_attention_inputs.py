@@ -1,4 +1,4 @@
-"""What attention is given at a call and cannot take: a guard in front of the graph says so, with the line of the file."""
+"""What attention is given at a call and cannot take: a guard in front of the graph says so, with the file's line."""
 
 from __future__ import annotations
 
