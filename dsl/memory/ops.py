@@ -137,6 +137,8 @@ def _special(
     """Ops that work with more than their inputs and results, or answer in an order of their own."""
     kept = _kept(node, inputs)
     match node.op:
+        case "scan":  # what each time emits, before it is stacked
+            return Held(scratch=made)
         case "linear":
             image = inputs[0].layout == "image"
             copied = first is not image  # a matrix product reads rows

@@ -10,11 +10,12 @@ libraries keep for themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ogive.dsl.dims import Dim, evaluate, terms_of
 from ogive.dsl.graph import Edge, Graph, Node
 from ogive.dsl.memory.ops import Held, held, size_of
+from ogive.dsl.ops.loop import Scan
 from ogive.dsl.types import Tensor, sized
 
 __all__ = ["Peak", "Step", "inference", "training", "weight_bytes"]
@@ -119,6 +120,8 @@ class _Run:
     seen: set[str] = field(default_factory=set)
     steps: dict[str, Step] = field(default_factory=dict)
     news: dict[str, Dim] = field(default_factory=dict)
+    carried: set[str] = field(default_factory=set)
+    scans: dict[int, Dim] = field(default_factory=dict)
     log: list[_Store] = field(default_factory=list)
     best: tuple[int, int] = (-1, 0)
 
@@ -128,6 +131,9 @@ class _Run:
         for node in self.graph:
             for edge in node.inputs:
                 self.uses[edge] = self.uses.get(edge, 0) + 1
+            if isinstance(node.primitive, Scan):
+                first = sized(self.graph.tensor(node.inputs[0]), self.sizes)
+                self.scans[node.primitive.body] = first.shape[node.primitive.axes[0]]
         for _, edge in self.graph.outputs:
             self.uses[edge] = self.uses.get(edge, 0) + 1
         for node in self.graph:
@@ -139,7 +145,11 @@ class _Run:
         self.types.update(zip(edges, outputs, strict=True))
         turned = tuple(self.turned.get(edge, False) for edge in node.inputs)
         inputs = tuple(self.types[edge] for edge in node.inputs)
-        fact = self.facts[node.id] = held(node, inputs, outputs, turned, self.width, self.trains)
+        fact = held(node, inputs, outputs, turned, self.width, self.trains)
+        op = node.primitive
+        if isinstance(op, Scan) and all(self.stores[e].kept for e in node.inputs[len(node.inputs) - op.emits :]):
+            fact = replace(fact, scratch=0)  # what it emits lies there already
+        self.facts[node.id] = fact
         learns = self._learns(node)
         base = self.stores.get(node.inputs[0]) if fact.shares and node.inputs else None
         for edge, made in zip(edges, outputs, strict=True):
@@ -186,18 +196,48 @@ class _Run:
             self.log.append(store)
 
     def _keep(self, node: Node, fact: Held, edges: list[Edge]) -> None:
-        kept = [self.stores[node.inputs[i]] for i in fact.inputs if i < len(node.inputs)]
+        read = [node.inputs[i] for i in fact.inputs if i < len(node.inputs)]
+        carried = [edge for edge in read if self.graph.nodes[edge.node].op == "with"]
+        self.carried.update(edge.node for edge in carried)  # what the time before left: its scan keeps it
+        kept = [self.stores[edge] for edge in read if edge not in carried]
         kept += [self.stores[edge] for edge in edges] if fact.results else []
         new: Dim = fact.keeps
         for store in kept:
             store.holders += 1
             if not store.kept and not store.lasting:
                 store.kept, new = True, new + store.size
+        times = self._times(node)
+        if times != 1 and new != 0:  # each time of a recurrence keeps its own
+            store = _Store(new * (times - 1), node.id)
+            self._take(store)
+            kept.append(store)
+            new = new * times
         if fact.keeps != 0:
             store = _Store(fact.keeps, node.id)
             self._take(store)
             kept.append(store)
+        if isinstance(node.primitive, Scan):
+            new = new + self._left(node, node.primitive, kept)
         self.kept[node.id], self.news[node.id] = kept, new
+
+    def _left(self, node: Node, op: Scan, kept: list[_Store]) -> Dim:
+        """The states that the body reads again, one for each time, where the op that made them does not keep them."""
+        total: Dim = 0
+        many, states = len(op.items), len(op.states)
+        for id, edge in zip(op.states, node.inputs[many + states : many + 2 * states], strict=True):
+            if id in self.carried and not self.stores[edge].kept:
+                store = _Store(size_of(self.types[edge], self.width) * self.scans[op.body], node.id)
+                self._take(store)
+                kept.append(store)
+                total = total + store.size
+        return total
+
+    def _times(self, node: Node) -> Dim:
+        """How often a node runs: once for each position of a `scan` that it stands in."""
+        times: Dim = 1
+        for region in self.graph.region_chain(node) if self.scans else ():
+            times = times * self.scans.get(region.id, 1)
+        return times
 
     # ------------------------------------------------------------------------------------ backwards
     def backward(self) -> None:

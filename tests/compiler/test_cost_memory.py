@@ -89,3 +89,35 @@ def test_a_training_step_keeps_gradients_of_weights() -> None:
     room = memory(graph, {"B": 1})
     assert room.backward >= room.weights
     assert room.training == room.weights + room.inputs + room.backward
+
+
+RECURRENT = """
+network Seq:
+    input xs: B N 32
+    zero = zeros(64)
+    scan x in xs with h = zero:
+        a = linear(64)
+        b = h -> linear(64)
+        c = a + b
+        t = c -> tanh
+        next h = t
+        emit t
+    global_pool
+    out = linear(4)
+"""
+
+
+def test_a_recurrence_keeps_every_time() -> None:
+    net = ogive.loads(RECURRENT)
+    module, x = ogive.compile(net), torch.randn(16, 128, 32)
+
+    def step() -> None:
+        module.zero_grad(set_to_none=True)
+        y = module(x)
+        y.backward(torch.ones_like(y))
+
+    room = memory(net.graph, {"B": 16, "N": 128})
+    assert room.backward == pytest.approx(peak_of(step), rel=0.15)
+    with torch.no_grad():
+        assert room.forward == pytest.approx(peak_of(lambda: module(x)), rel=0.10)
+    assert costs(net.graph, {"B": 16, "N": 128})["t"].kept == 128 * 16 * 64 * 4
