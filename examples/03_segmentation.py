@@ -48,7 +48,7 @@ def main(quick: bool = False, out: Path = OUT) -> float:
         places = chosen(step)
         return F.cross_entropy(model(learned.images[places]), learned.masks[places])
 
-    fit(model, loss, 6 if quick else 500, news=lambda: f"overlap {overlap(model, held_out):.1%}")
+    fit(model, loss, 6 if quick else 700, news=lambda: f"overlap {overlap(model, held_out):.1%}")
     share = overlap(model, held_out)
     print(f"mean overlap with the digits of held-out images: {share:.1%}", flush=True)
     draw(model, held_out).save(out / "segmentation.svg")

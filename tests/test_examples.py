@@ -69,7 +69,7 @@ def test_distillation(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_segmentation(tmp_path: Path) -> None:
-    assert run("03_segmentation", tmp_path, quick=False) > 0.75
+    assert run("03_segmentation", tmp_path, quick=False) > 0.65
 
 
 @pytest.mark.long
