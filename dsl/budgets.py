@@ -59,11 +59,11 @@ def check_budgets(definition: Definition, built: Mapping[str, Built], mistakes: 
     """Every bound of a network, on each of its presets that is built. A bound that makes no sense goes to `mistakes`;
     whether they hold, they say themselves."""
     found: list[Held] = []
-    own = {name: b.graph for name, b in built.items() if name.partition(".")[0] == definition.name}
+    own = {name: b for name, b in built.items() if name.partition(".")[0] == definition.name}
     for budget in _budgets(definition):
         for bound in budget.bounds:
             try:
-                found += [_held(name, graph, bound) for name, graph in own.items()]
+                found += [_held(name, b, bound) for name, b in own.items()]
             except ArchError as error:
                 mistakes.add(*error.diagnostics)
     return found
@@ -97,8 +97,9 @@ def _budgets(definition: Definition) -> Iterator[s.Budget]:
     yield from (x for x in body if isinstance(x, s.Budget))
 
 
-def _held(name: str, graph: Graph, bound: s.Bound) -> Held:
+def _held(name: str, made: Built, bound: s.Bound) -> Held:
     figure = bound.figure.name
+    graph = memory.trained(made.graph, made.cases) if figure == "training" else made.graph
     if figure not in FIGURES:
         raise fail("A401", f"no budget can be set on `{figure}`", bound.figure.span,
                    help=offer(figure, FIGURES, "there are"))

@@ -8,10 +8,10 @@ from ogive.compiler.cost.sizes import DEFAULTS, macs, sizes_of
 from ogive.compiler.cost.totals import Memory, figures, memory
 from ogive.compiler.cost.tree import Row, leaves, tree
 from ogive.compiler.cost.variants import Variant, variant
-from ogive.dsl.memory import weight_bytes
+from ogive.dsl.memory import trained, weight_bytes
 
 __all__ = [
     "DEFAULTS", "Formula", "Formulas", "Machine", "Memory", "NodeCost", "Row", "Variant", "costs", "figures",
-    "formulas", "grouped", "leaves", "machine_of", "macs", "memory", "sizes_of", "tree", "variant", "weight_bytes",
-    "width_of",
+    "formulas", "grouped", "leaves", "machine_of", "macs", "memory", "sizes_of", "trained", "tree", "variant",
+    "weight_bytes", "width_of",
 ]

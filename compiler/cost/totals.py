@@ -50,18 +50,20 @@ class Memory:
         }
 
 
-def memory(graph: Graph, given: Mapping[str, int] | None = None, width: int = 4) -> Memory:
-    """What a network needs room for; floats have `width` bytes.
+def memory(
+    graph: Graph, given: Mapping[str, int] | None = None, width: int = 4, trains: Graph | None = None
+) -> Memory:
+    """What a network needs room for; floats have `width` bytes. `trains` is the graph of training where it differs.
 
     Raises:
         ArchError: A802, as `sizes_of`.
     """
     values = sizes_of(graph, given)
-    forward, backward = inference(graph, width, values), training(graph, width, values)
+    forward, backward = inference(graph, width, values), training(trains or graph, width, values)
     inputs = sum(evaluate(size_of(graph.nodes[name].outputs[0], width), values) for name in graph.inputs)
     return Memory(
         weight_bytes(graph, width), inputs, forward.at(values), backward.at(values),
-        _name(graph, forward.where(values)), _name(graph, backward.where(values)),
+        _name(graph, forward.where(values)), _name(trains or graph, backward.where(values)),
     )
 
 

@@ -41,14 +41,15 @@ class Variant:
 
 
 def variant(
-    graph: Graph, settings: Mapping[str, str], sizes: Mapping[str, int], width: int = 4, machine: Machine | None = None
+    graph: Graph, settings: Mapping[str, str], sizes: Mapping[str, int], width: int = 4, machine: Machine | None = None,
+    trains: Graph | None = None,
 ) -> Variant:
-    """The figures of a network at `sizes`; floats have `width` bytes.
+    """The figures of a network at `sizes`; floats have `width` bytes. `trains` as in `memory`.
 
     Raises:
         ArchError: A802, as `sizes_of`.
     """
-    whole, room = tree(graph, sizes, width=width, machine=machine), memory(graph, sizes, width)
+    whole, room = tree(graph, sizes, width=width, machine=machine), memory(graph, sizes, width, trains)
     return Variant(
         settings, graph.parameter_count, whole.macs, whole.macs_dense, room.inference, room.training, whole.seconds
     )

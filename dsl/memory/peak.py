@@ -9,7 +9,7 @@ libraries keep for themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ogive.dsl.dims import Dim, evaluate, terms_of
@@ -17,8 +17,9 @@ from ogive.dsl.graph import Edge, Graph, Node
 from ogive.dsl.memory.ops import Held, held, size_of
 from ogive.dsl.ops.loop import Scan
 from ogive.dsl.types import Tensor, sized
+from ogive.dsl.when import TRAINING, Case
 
-__all__ = ["Peak", "Step", "inference", "training", "weight_bytes"]
+__all__ = ["Peak", "Step", "inference", "trained", "training", "weight_bytes"]
 
 WIDTH = 4
 """Bytes of a float, where nothing else is said."""
@@ -86,6 +87,11 @@ def training(graph: Graph, width: int = WIDTH, sizes: Mapping[str, int] | None =
     run.forward()
     run.backward()
     return Peak(tuple(run.top), run.steps, run.news, run.holding())
+
+
+def trained(graph: Graph, cases: Sequence[tuple[Case, Graph]]) -> Graph:
+    """The graph that a training step runs: where calls decide something, that of training with all that is optional."""
+    return next((one for case, one in reversed(cases) if case.get(TRAINING, True)), graph)
 
 
 @dataclass(slots=True)

@@ -68,7 +68,7 @@ def summary(
     is of all of them. Memory is that of float32, unless `--precision` says otherwise. Times are the least that the
     target can take, kernel by kernel.
     """
-    from ogive.compiler.cost import figures, memory, tree, width_of
+    from ogive.compiler.cost import figures, memory, trained, tree, width_of
 
     if csv_ and json:
         raise fail("A803", "`--csv` and `--json` are two forms", help="one of them")
@@ -81,7 +81,9 @@ def summary(
     if formula:
         _formulas(network, sizes, width, json)
         return
-    whole, room = tree(graph, sizes, width=width, machine=machine), memory(graph, sizes, width)
+    whole, room = tree(graph, sizes, width=width, machine=machine), memory(
+        graph, sizes, width, trained(graph, network.cases)
+    )
     if sort is not None:
         whole = _sorted(whole, sort)
     if json:

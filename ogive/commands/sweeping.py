@@ -118,7 +118,7 @@ def _variants(
     width: int,
 ) -> Iterator[Variant]:
     """Every combination, built and counted; the file is read once."""
-    from ogive.compiler.cost import Variant, variant
+    from ogive.compiler.cost import Variant, trained, variant
     from ogive.network import network_of
     from ogive.sources import check_root, open_source
 
@@ -131,7 +131,9 @@ def _variants(
             step(", ".join(f"{k}={v}" for k, v in settings.items()) or "building", i, len(those))
             try:
                 network = network_of(unit, net, settings)
-                found.append(variant(network.graph, settings, sizes, width, machine))
+                graph = network.graph
+                trains = trained(graph, network.cases)
+                found.append(variant(graph, settings, sizes, width, machine, trains))
             except ArchError as error:
                 first = first or error
                 diagnostic = error.diagnostics[0]

@@ -7,7 +7,7 @@ import torch
 from allocator import peak_of
 
 import ogive
-from ogive.compiler.cost import costs, memory, weight_bytes
+from ogive.compiler.cost import costs, memory, trained, weight_bytes
 
 LONG = pytest.mark.long
 NETWORKS = [
@@ -89,6 +89,17 @@ def test_a_training_step_keeps_gradients_of_weights() -> None:
     room = memory(graph, {"B": 1})
     assert room.backward >= room.weights
     assert room.training == room.weights + room.inputs + room.backward
+
+
+def test_what_acts_only_while_training_takes_room_only_there() -> None:
+    text = (
+        "network Net:\n    input x: B 8\n    fc = linear(64)\n    if training:\n        relu\n{}"
+        "    out = linear(4)\n"
+    )
+    plain, more = (ogive.loads(text.format(lines)) for lines in ("", "        tanh\n        sigmoid\n"))
+    rooms = [memory(net.graph, {"B": 500}, trains=trained(net.graph, net.cases)) for net in (plain, more)]
+    assert rooms[0].forward == rooms[1].forward
+    assert rooms[1].backward - rooms[0].backward == 2 * 500 * 64 * 4  # both keep what they answer
 
 
 RECURRENT = """
