@@ -212,10 +212,10 @@ def test_strides_of_any_kind(layout: str) -> None:
 ])
 def test_gradients_of_scores_a_few_rows_at_a_time(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    core, (q, k, v) = Core(over, 70, bias=SlopeBias(), values=torch.rand(HEADS)), data(70)
+    core, (q, k, v) = Core(over, 40, bias=SlopeBias(), values=torch.rand(HEADS)), data(40)
     assert core.values is not None
-    grad, found = torch.randn(2, HEADS, 70, 16), []
-    for numbers in (added.BUFFER, 64 * 70):
+    grad, found = torch.randn(2, HEADS, 40, 16), []
+    for numbers in (added.BUFFER, 64 * 40):
         monkeypatch.setattr(added, "BUFFER", numbers)
         found.append(torch.autograd.grad(core(q, k, v), core.values, grad)[0])
     close(found[1], found[0], 1e-5)
