@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ogive.compiler.cost import macs
 from ogive.dsl import check as room
@@ -18,13 +16,10 @@ from ogive.dsl.build import Built
 from ogive.dsl.diagnostics import ArchError, Diagnostic
 from ogive.sources import arch_files, in_library, open_source
 
-__all__ = ["FileReport", "check", "viewed"]
+__all__ = ["File", "FileReport", "check", "listed", "report", "viewed"]
 
 T = TypeVar("T")
 File: TypeAlias = "str | os.PathLike[str]"
-
-MANY: Final = 8
-"""From so many files on, each core checks some of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,50 +77,17 @@ def check(
 
     Raises nothing: what cannot be read is a mistake in its report.
     """
-    return [_report(file, claims, root) for file in _files(paths)]
+    return [report(file, claims, root) for file in listed(paths)]
 
 
-def viewed(paths: Iterable[File], view: Callable[[FileReport], T], claims: bool, root: File | None) -> Iterator[T]:
-    """What `view` makes of each report of `check`, in order, as soon as it is there.
-
-    Many files are checked on all cores, by copies of this process. What comes back from those is what `view` made,
-    which should be small: a graph takes as long to send as to build.
-    """
-    files = _files(paths)
-    seen = partial(_viewed, view, claims, root)
-    done = 0
-    if len(files) >= MANY and _cores() > 1 and "-" not in files:
-        from concurrent.futures import ProcessPoolExecutor
-        from concurrent.futures.process import BrokenProcessPool
-        from multiprocessing import get_context
-
-        try:
-            with ProcessPoolExecutor(_cores(), get_context("fork"), _deaf) as pool:
-                for one in pool.map(seen, files):
-                    done += 1
-                    yield one
-        except BrokenProcessPool:  # one was killed, for want of memory as a rule: this process goes on alone
-            pass
-    yield from map(seen, files[done:])
+def viewed(
+    files: Iterable[File | FileReport], view: Callable[[FileReport], T], claims: bool, root: File | None
+) -> Iterator[T]:
+    """What `view` makes of the report of each file, as soon as it is there."""
+    return (view(report(file, claims, root)) for file in files)
 
 
-def _viewed(view: Callable[[FileReport], T], claims: bool, root: File | None, file: File | FileReport) -> T:
-    return view(_report(file, claims, root))
-
-
-def _cores() -> int:
-    """Those that this process may use; 1 where a process cannot be copied safely."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the process that waits for the others."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _files(paths: File | Iterable[File]) -> list[File | FileReport]:
+def listed(paths: File | Iterable[File]) -> list[File | FileReport]:
     """The files that are meant; a report in place of what cannot be found."""
     found: list[File | FileReport] = []
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
@@ -142,7 +104,7 @@ def _below(path: File) -> list[File]:
     return [*arch_files(Path(path))]
 
 
-def _report(file: File | FileReport, claims: bool, root: File | None) -> FileReport:
+def report(file: File | FileReport, claims: bool, root: File | None) -> FileReport:
     if isinstance(file, FileReport):
         return file
     shown = "<stdin>" if file == "-" else os.fspath(file) if isinstance(file, str | os.PathLike) else repr(file)

@@ -29,6 +29,10 @@ KEPT: Final = 50_000
 """Objects that a command makes before it looks for garbage: it makes much, keeps it, and ends."""
 
 
+MANY: Final = 8
+"""From so many files on, each core checks some of them."""
+
+
 class Format(StrEnum):
     """What `ogive check` prints its findings as."""
 
@@ -56,7 +60,7 @@ def check(
     Every network is built at every preset, nothing is run, and all mistakes are shown at once. `--json` is short for
     `--format json`. Exits with 1 when something is wrong, with 2 when a file cannot be read.
     """
-    from ogive.checking import viewed
+    from ogive import checking
     from ogive.sources import check_root
 
     if gc.get_threshold()[0] == KEPT:  # a process of our own: what is imported by now stays to its end
@@ -67,7 +71,11 @@ def check(
     check_root(root)
     form = Format.JSON if json else form
     with progress("checking", after=0.5) as step:
-        for shown in viewed(files, partial(_shown, form=form), claims, root):
+        given = checking.listed(files)
+        viewed = checking.viewed
+        if len(given) >= MANY:
+            from ogive.side_by_side import viewed
+        for shown in viewed(given, partial(_shown, form=form), claims, root):
             step(f"checking {os.path.basename(shown.path)}")
             found.append(shown)
     _write(found, form)

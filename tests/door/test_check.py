@@ -9,7 +9,7 @@ from door.command import SMALL
 from door.command import ogive as command
 
 import ogive
-from ogive import checking
+from ogive import side_by_side
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_many_files_are_checked_side_by_side(folder: Path, monkeypatch: pytest.M
         (folder / f"f{i}.arch").write_text(f"network N{i}:\n    input x: B 4\n    a = linear({i})\n")  # 0 is wrong
     told = []
     for cores in (3, 1):
-        monkeypatch.setattr(checking, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(side_by_side, "_cores", lambda cores=cores: cores)
         told.append([command("check", folder, *more) for more in ((), ("--json",), ("--format", "sarif"))])
     assert told[0] == told[1]
     assert told[0][0].code == 1 and "f0.arch: 1 mistake" in told[0][0].out and "N8" in told[0][0].out
