@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ogive.dsl import parse as parsing
@@ -62,6 +62,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(st.data())
+@settings(max_examples=20)
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_blanks_do_not_matter(path, data):
     """Other indentation, other spaces, CRLF, trailing blanks, more blank lines: the same canonical text."""
