@@ -105,6 +105,7 @@ def _below(path: File) -> list[File]:
 
 
 def report(file: File | FileReport, claims: bool, root: File | None) -> FileReport:
+    """What checking one file found; a report is handed on."""
     if isinstance(file, FileReport):
         return file
     shown = "<stdin>" if file == "-" else os.fspath(file) if isinstance(file, str | os.PathLike) else repr(file)
