@@ -37,7 +37,7 @@ def test_the_last_tiles_are_waited_for() -> None:
     assert gpu.sms == 12 * 11
     text = f"network Net:\n    input x: B 65536\n    fc = linear({11 * TILE}, bias=False)\n"
     whole, more = (_of(text, "h100", "bf16", B=n)[1]["fc"] - gpu.launch.value for n in (12 * TILE, 12 * TILE + 1))
-    assert more == pytest.approx(2 * whole, rel=1e-3)
+    assert more == pytest.approx(whole * 2 * 132 / (13 * 11), rel=1e-3)  # 143 tiles take as long as 264
 
 
 def test_views_take_no_time_and_parts_add_up() -> None:
