@@ -61,7 +61,7 @@ STATEMENTS: Final = (
     "input", "return", "assert", "presets", "expect", "shared", "repeat", "if", "elif", "else", "scan", "next", "emit",
 )
 HEADERS: Final = (
-    "network", "block", "pattern", "presets", "expect", "repeat", "if", "elif", "else", "scan",
+    "network", "block", "pattern", "weights", "presets", "expect", "repeat", "if", "elif", "else", "scan",
     "residual", "gate", "append",
 )
 TOP: Final = ("network", "block", "pattern", "from")
