@@ -101,7 +101,7 @@ def main(quick: bool = False, out: Path = OUT) -> float:
         places = chosen(step)
         return set_loss(model(learned.images[places]), learned.labels[places], learned.boxes[places])
 
-    fit(model, loss, 6 if quick else 900, rate=1e-3, news=lambda: f"found {found(model, held_out):.1%}", decay=1e-4)
+    fit(model, loss, 6 if quick else 1200, rate=1e-3, news=lambda: f"found {found(model, held_out):.1%}", decay=1e-4)
     share = found(model, held_out)
     print(f"{share:.1%} of the digits of held-out images found", flush=True)
     draw(model, held_out).save(out / "detection.svg")

@@ -92,4 +92,4 @@ def test_cls_attention(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_variant(tmp_path: Path) -> None:
-    assert run("07_variant", tmp_path, quick=False) > 0.96
+    assert run("07_variant", tmp_path, quick=False) > 0.94
