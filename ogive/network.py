@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,8 +54,10 @@ class Network:
 
     @property
     def caption(self) -> str:
-        """The first line of `doc`."""
-        return self.doc.strip().partition("\n")[0]
+        """The first sentence of `doc`."""
+        text = " ".join(self.doc.strip().partition("\n\n")[0].split())
+        end = re.search(r"\.(?=\s+[A-Z])", text)
+        return text[: end.end()] if end else text
 
     @property
     def settings(self) -> Mapping[str, Any]:

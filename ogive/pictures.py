@@ -23,7 +23,7 @@ def draw(
         path: where to; its folder must exist.
         depth: how many frames are opened inside each other, from 0 (the outline). Without it, as many as can be read.
         title: the heading; the network's name where it is None, nothing where it is "".
-        caption: words below the heading; the first line of the comment above the network where it is None.
+        caption: words below the heading; the first sentence of the comment above the network where it is None.
 
     Raises:
         ArchError: A810 the end of the path, A811 its folder, A812 no Graphviz (the DOT text is then left beside),

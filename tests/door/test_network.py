@@ -129,3 +129,13 @@ def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(ogive.ArchError) as caught:
         ogive.loads("network A:\n    input x: B C\n    rellu\n    x -> linaer(3)\n")
     assert caught.value.codes == ("A101", "A102")
+
+
+def test_the_caption_is_the_first_sentence_above() -> None:
+    """Whole, over the ends of lines and the dot of `et al.`"""
+    body = "network N:\n    input x: B 8\n    relu\n"
+    assert ogive.loads("# Wide, Zagoruyko et al. 2016,\n# arXiv:1605.07146. Deep.\n" + body).caption == (
+        "Wide, Zagoruyko et al. 2016, arXiv:1605.07146."
+    )
+    assert ogive.loads("# No dot\n# at all\n" + body).caption == "No dot at all"
+    assert ogive.loads(body).caption == ""
