@@ -54,7 +54,7 @@ class Statement:
     row: bool = False               # a row of a table
     rule: bool = False              # a rule of `weights`
     body: bool = False              # a body follows
-    assign: int = -1                # the `=` behind the name it gives (`->` of a rule), when that takes part in alignment
+    assign: int = -1                # the `=` behind the name it gives, `->` of a rule, when it is aligned
 
     @property
     def level(self) -> int:

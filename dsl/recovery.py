@@ -122,7 +122,7 @@ def _mend(lines: list[str], mistake: Diagnostic) -> bool:
         return False
     if not any(map(_written, lines[at + 1 : end])):
         lines[at] = ""
-    elif mistake.code == "A012" or (word and word[1] in ("presets", "expect", *(["pattern"] if indent else ["weights"]))):
+    elif mistake.code == "A012" or (word and word[1] in ("presets", "expect", "pattern" if indent else "weights")):
         lines[at:end] = [""] * (end - at)
     elif indent and lines[0].startswith("weights"):
         lines[at:end] = [" " * indent + 'skip "a"', *[""] * (end - at - 1)]

@@ -554,7 +554,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """`fuse ["layer.{i}.query", "layer.{i}.key"] -> "blocks.{i}.qk"`: keys there, keys here (empty where no `->` is)."""
+    """`fuse ["layer.{i}.q", "layer.{i}.k"] -> "blocks.{i}.qk"`: keys there, keys here (empty where no `->` is)."""
 
     word: str
     args: tuple[Arg, ...]
