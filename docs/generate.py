@@ -202,8 +202,9 @@ are ids. A `size` is `3` or `3x5`.
 the weights that a keyword may supply (`weight=wte.weight`).
 
 **`init`** of a weight is one of `"torch"` (torch's own reset), `"trunc_normal"` (`std`, cut at two deviations),
-`"normal"` (`std`), `"kaiming"` (normal, fan out, for relu), `"kaiming_in"` (the same with fan in), `"xavier"` (uniform),
-`"lecun"` (normal, fan in, cut), `"zeros"`, `"ones"`, `"identity"`, or a number. Except with `"torch"`, the bias beside it starts at zero.
+`"normal"` (`std`), `"kaiming"` (normal, fan out, for relu), `"kaiming_in"` (the same with fan in), `"xavier"`
+(uniform), `"lecun"` (normal, fan in, cut), `"zeros"`, `"ones"`, `"identity"`, or a number. Except with `"torch"`, the
+bias beside it starts at zero.
 """
 
 
@@ -398,9 +399,9 @@ def errors_data() -> str:
 # ---------------------------------------------------------------------------------------------- the library
 LIBRARY: Final = """# The library
 
-Every network that comes with ogive: `ogive list` prints this table, `ogive list vit` a line for each preset. Multiply-adds
-(MACs) are taken at the sizes that the network's `expect` table names, else at one image of 224 x 224; `-` where a size is
-free. [Maps](weights.md) say whose checkpoints a network reads besides files with its own keys.
+Every network that comes with ogive: `ogive list` prints this table, `ogive list vit` a line for each preset.
+Multiply-adds (MACs) are taken at the sizes that the network's `expect` table names, else at one image of 224 x 224;
+`-` where a size is free. [Maps](weights.md) say whose checkpoints a network reads besides files with its own keys.
 
 | file | network | presets | params | MACs | paper | maps |
 |---|---|---|---|---|---|---|

@@ -17,7 +17,8 @@ def difference(one: Graph, other: Graph, keys: bool = True) -> str | None:
     """The first thing in which two graphs differ, in words; None when they are the same network.
 
     Compared are the nodes in their order (learned tensors, which take no data, in that of their keys), with their
-    settings, inputs and shapes, the weights, results and guards; with `keys`, the keys of the state_dict too, in any order. Letters of free sizes may differ without `keys`.
+    settings, inputs and shapes, the weights, results and guards; with `keys`, the keys of the state_dict too, in any
+    order. Letters of free sizes may differ without `keys`.
     """
     if len(one) != len(other):
         return f"{len(other)} nodes, not {len(one)}"

@@ -73,7 +73,7 @@ def _role(word: Word, before: Word | None, after: Word | None, frame: _Frame, st
     elif word.type == "COLON":
         _colon(word, before, after, frame, statement)
     elif word.type == "EQUAL":
-        tight = frame.kind in SHAPES or frame.kind in ("call", "params") or statement.head in ("RETURN", "EMIT", "BUDGET")
+        tight = frame.kind in (*SHAPES, "call", "params") or statement.head in ("RETURN", "EMIT", "BUDGET")
         word.role = "setting" if tight and not frame.typed else "assign"
         frame.setting = None if frame.kind in SHAPES else word
     elif word.type == "AS" and top and after is not None and after.type == "STRING":
