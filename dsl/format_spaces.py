@@ -13,15 +13,6 @@ SIGNS = {
 }
 SHAPES = {"shape", "segments", "ceil"}
 WORDED = {"IF", "ELSE", "OR", "AND", "NOT"}
-HEADS = {
-    "FROM", "NETWORK", "BLOCK", "PATTERN", "ALLOW", "INPUT", "RETURN", "ASSERT", "PRESETS", "EXPECT", "SHARED",
-    "REPEAT", "IF", "ELIF", "ELSE", "SCAN", "NEXT", "EMIT",
-}
-WORDED = {"IF", "ELSE", "OR", "AND", "NOT"}
-HEADS = {
-    "FROM", "NETWORK", "BLOCK", "PATTERN", "ALLOW", "INPUT", "RETURN", "ASSERT", "PRESETS", "EXPECT", "SHARED",
-    "REPEAT", "IF", "ELIF", "ELSE", "SCAN", "NEXT", "EMIT",
-}
 
 
 def space(statement: Statement) -> None:
