@@ -1,4 +1,4 @@
-"""A name is given once: no module defines one twice, and no mixin of the builder takes a method that another one has."""
+"""A name is given once: no module defines one twice, no mixin of the builder takes a method that another one has."""
 
 from __future__ import annotations
 
