@@ -186,6 +186,9 @@ class Between:
     def __pow__(self, power: Any) -> Any:
         if not isinstance(power, int) or power < 0:
             raise Undecided
+        largest = max(abs(self.low), abs(self.high))
+        if largest > 1 and power * math.log2(largest) > 128:
+            raise Undecided  # beyond every limit somewhere: what is asked of single pairs says where
         if power % 2 == 0:
             size = abs(self)
             a, b = _ends(size)
