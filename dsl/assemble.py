@@ -16,6 +16,7 @@ from ogive.dsl.graph import Edge, Given, Graph, Guard, Node, Parameter, Returned
 from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Primitive, Reference
 from ogive.dsl.types import Axis, Segment, Tensor
+from ogive.dsl.undecided import Undecided
 from ogive.dsl.when import TRAINING, Case, When, cases
 from ogive.dsl.work import Work
 
@@ -73,8 +74,8 @@ class _Decided:
 
 def graphs(
     work: Work, name: str, inputs: tuple[str, ...], optional: Sequence[str], variants: Sequence[tuple[When, Returns]]
-) -> tuple[Graph, tuple[tuple[Case, Graph], ...], tuple[Node, ...]]:
-    """The graph of a network, that of each kind of call where calls decide something, and the nodes of none.
+) -> tuple[Graph, tuple[tuple[Case, Graph], ...], Undecided | None, tuple[Node, ...]]:
+    """The graph of a network; that of each kind of call, and of all together, where calls decide; the nodes of none.
 
     The first is that of evaluation without optional inputs. All have every parameter.
 
@@ -106,7 +107,28 @@ def graphs(
         regions, guards = tuple(work.regions), _guards(work, one)
         made.append((case, Graph(name, nodes, present, returns, regions, parameters, guards, results, free, elsewhere)))
     dropped = tuple(n for k, n in work.nodes.items() if k not in needed and _is_said(n, work, parameters))
-    return made[0][1], tuple(made) if flags or optional else (), dropped
+    if not flags and not optional:
+        return made[0][1], (), None, dropped
+    return made[0][1], tuple(made), _undecided(work, made[0][1], inputs, variants, needed), dropped
+
+
+def _undecided(
+    work: Work, graph: Graph, inputs: tuple[str, ...], variants: Sequence[tuple[When, Returns]], needed: set[str]
+) -> Undecided:
+    """All kinds of calls in one graph, the `if` nodes among them."""
+    kept = set(needed)
+    todo = [edge.node for _, returns in variants for _, value in returns for edge in edges_of(value)]
+    todo += [edge.node for name in needed for edge in work.nodes[name].inputs]
+    while todo:
+        node = work.nodes[todo.pop()]
+        if node.id not in kept or node.op == "if" or node.id in work.unsaid:
+            todo += [edge.node for edge in node.inputs if edge.node not in kept]
+            kept.add(node.id)
+    whole = replace(
+        graph, nodes={k: n for k, n in work.nodes.items() if k in kept}, inputs=inputs, returns=variants[-1][1],
+        guards=tuple(work.guards.values()), results=work.results, free=work.free, elsewhere={},
+    )
+    return Undecided(whole, work.whens, frozenset(work.unsaid), tuple(variants))
 
 
 def _is_said(node: Node, work: Work, parameters: Mapping[str, Parameter]) -> bool:

@@ -175,8 +175,8 @@ def _network(
     if work.mistakes or variants is None:
         return None
     optional = [name for name, port in zip(inputs, ports, strict=True) if port.optional]
-    graph, by_case, dropped = graphs(work, shown, inputs, optional, variants)
-    return Built(shown, definition, graph, values, dropped, dict(work.answers), dict(work.read), by_case)
+    graph, by_case, undecided, dropped = graphs(work, shown, inputs, optional, variants)
+    return Built(shown, definition, graph, values, dropped, dict(work.answers), dict(work.read), by_case, undecided)
 
 
 def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Frame) -> tuple[str, ...]:

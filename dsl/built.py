@@ -12,6 +12,7 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Graph, Node
 from ogive.dsl.load import Definition
 from ogive.dsl.source import Span
+from ogive.dsl.undecided import Undecided
 from ogive.dsl.when import Case
 from ogive.dsl.work import Work
 
@@ -35,6 +36,8 @@ class Built:
     """What each `?` in a shape was found to be, in words: one size for each that a run met."""
     cases: tuple[tuple[Case, Graph], ...] = ()
     """The graph of each kind of call, where calls decide something; `graph` is the first."""
+    undecided: Undecided | None = None
+    """All of them in one, where calls decide something."""
 
     @property
     def filled(self) -> dict[Span, str]:

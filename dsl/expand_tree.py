@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.graph import Graph, Node, Region
+from ogive.dsl.ops.loop import Scan as ScanRecord
 
-__all__ = ["Container", "Entry", "Leaf", "Place", "Scope", "laid_out"]
+__all__ = ["Container", "Entry", "Leaf", "Loop", "Place", "Scope", "flat", "laid_out", "nodes_in"]
 
 
 @dataclass(eq=False, slots=True)
@@ -40,9 +41,54 @@ class Container:
     label: str = ""
 
 
+@dataclass(eq=False, slots=True)
+class Loop(Scope):
+    """The body of a `scan`. It opens a key, its name, or none: then `path` is that of the scope around it."""
+
+    node: Node = field(kw_only=True)
+    record: ScanRecord = field(kw_only=True)
+    opens: str = ""
+    """The key that it opens, "" for none."""
+
+    @property
+    def items(self) -> list[Leaf]:
+        """What stands for one position of each sequence."""
+        return [x for name in self.record.items for x in self._ends(name)]
+
+    @property
+    def states(self) -> list[Leaf]:
+        """What stands for the carried values."""
+        return [x for name in self.record.states for x in self._ends(name)]
+
+    def _ends(self, name: str) -> list[Leaf]:
+        return [x for x in self.inside if isinstance(x, Leaf) and x.node.id == name]
+
+
 Entry = Leaf | Scope | Container
 Place = tuple[Scope, ...]
 """The scopes around a line, from the outside in."""
+
+
+def flat(entries: list[Entry]) -> Iterator[Entry]:
+    """The entries of one scope: containers open none."""
+    for entry in entries:
+        yield entry
+        if isinstance(entry, Container):
+            yield from flat(entry.inside)
+
+
+def nodes_in(entry: Entry) -> Iterator[Node]:
+    """All nodes of an entry."""
+    match entry:
+        case Leaf():
+            yield entry.node
+        case Container():
+            yield entry.join
+        case Loop():
+            yield entry.node
+    if not isinstance(entry, Leaf):
+        for inner in entry.inside:
+            yield from nodes_in(inner)
 
 
 def laid_out(graph: Graph) -> Scope:
@@ -67,7 +113,8 @@ class _Layout:
         root = Scope("", "")
         stack: list[tuple[Region | None, Scope | Container]] = [(None, root)]
         joins = self._joins()
-        ended = {join.id for join in joins.values()}
+        self.scans = {n.primitive.body: n for n in self.graph if isinstance(n.primitive, ScanRecord)}
+        ended = {join.id for join in (*joins.values(), *self.scans.values())}
         for node in self.graph:
             if node.primitive is None:
                 continue
@@ -88,6 +135,8 @@ class _Layout:
         at = stack[-1][1].inside
         if region.id in joins:
             made: Scope | Container = Container(region.kind, joins[region.id])
+        elif region.id in self.scans:
+            made = self._loop(region, stack)
         elif self._opens(region, stack):
             self.opened.add(region.path)
             made = Scope(region.path, region.title or region.name)
@@ -96,9 +145,18 @@ class _Layout:
         at.append(made)
         stack.append((region, made))
 
+    def _loop(self, region: Region, stack: list[tuple[Region | None, Scope | Container]]) -> Loop:
+        around = _path_of(stack)
+        node = self.scans[region.id]
+        own = region.path == (f"{around}.{region.name}" if around else region.name) and region.path not in self.opened
+        opens = region.path if region.name and own and region.path not in self.keys else ""
+        self.opened |= {opens} - {""}
+        assert isinstance(node.primitive, ScanRecord)
+        return Loop(opens or around, region.name, node=node, record=node.primitive, opens=opens)
+
     def _opens(self, region: Region, stack: list[tuple[Region | None, Scope | Container]]) -> bool:
         """Whether a region becomes a scope: it has a key of its own, not opened yet, under the scope around it."""
-        around = next((x.path for _, x in reversed(stack) if isinstance(x, Scope)), "")
+        around = _path_of(stack)
         under = region.path.startswith(around + ".") if around else bool(region.path)
         fresh = region.path not in self.opened and region.path not in self.keys
         weighted = any(
@@ -119,3 +177,6 @@ class _Layout:
                 found[region.id] = last
         return found
 
+
+def _path_of(stack: list[tuple[Region | None, Scope | Container]]) -> str:
+    return next((x.path for _, x in reversed(stack) if isinstance(x, Scope)), "")

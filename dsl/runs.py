@@ -65,6 +65,7 @@ class Runs(Parametrised):
             self.suite(head, inner)
             self._ports(node, inputs, inner, span)
             self.suite(rest, inner)
+            self.work.when = when  # what a call decided, and a side returned, meets here
             result = self._result(node, inner, line)
         except Silent:
             return POISON

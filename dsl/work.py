@@ -164,6 +164,8 @@ class Work:
     """What stands for each `?` in place of a number: the number, or a symbol while it is solved for."""
     asked: dict[Span, None] = field(default_factory=dict)
     """Each `?` that was met and has no answer."""
+    whens: dict[str, When] = field(default_factory=dict)
+    """The calls that come to a node, where not all do."""
     unsaid: set[str] = field(default_factory=set)
     """Nodes that no line says: they come with what meets behind an `if`, needed or not."""
     read: dict[Span, frozenset[str]] = field(default_factory=dict)
@@ -256,6 +258,8 @@ class Work:
                                help="repeats inside repeats multiply"))
         spend(limits.NODE_STEPS)
         self.nodes[node.id] = node
+        if self.when is not ALWAYS:
+            self.whens[node.id] = self.when
 
     def open_scope(self, path: str, span: Span, shared: bool) -> None:
         """Keys under `path` belong to one scope.

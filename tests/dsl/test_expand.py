@@ -20,8 +20,6 @@ NETWORKS = [
     pytest.param(path, name, id=name, marks=[pytest.mark.long] if i else [])  # the first of each file, and the others
     for path in FILES for i, name in enumerate(names_of(load_file(path)))
 ]
-REFUSED = {"XLNet": "cannot lay `B N N of bool` beside `1 N N of bool`"}
-"""Networks that an expanded text cannot say yet: an axis of one without a letter, made a batch by a regrouping."""
 
 TIED = """
 from std.timm import Mlp
@@ -73,10 +71,17 @@ network Net:
 """
 
 
+def graphs_of(built):
+    return [graph for _, graph in built.cases] or [built.graph]
+
+
 def same(built, **options):
     text = expand(built, **options)
     again = build(load_text(text))
-    assert difference(built.graph, again.graph) is None
+    assert [case for case, _ in again.cases] == [case for case, _ in built.cases]
+    for one, other in zip(graphs_of(built), graphs_of(again), strict=True):
+        assert difference(one, other) is None
+        assert one.inputs == other.inputs and [name for name, _ in one.returns] == [name for name, _ in other.returns]
     assert again.graph.parameters.keys() == built.graph.parameters.keys()
     assert again.graph.parameter_count == built.graph.parameter_count
     assert not again.settings and "from " not in text.partition("input ")[2]
@@ -84,25 +89,10 @@ def same(built, **options):
     return text
 
 
-def why_not(built):
-    """The reason for which a network of the library is not written out."""
-    if built.cases:
-        return "decided by each call"
-    if any(node.op == "scan" for node in built.graph):
-        return "it holds a `scan`"
-    return REFUSED.get(built.name.partition(".")[0])
-
-
 @pytest.mark.parametrize(("path", "name"), NETWORKS)
 @pytest.mark.parametrize("keep", [False, True])
 def test_every_network_of_the_library(path, name, keep):
     built = build(load_file(path), name)
-    refused = why_not(built)
-    if refused is not None:
-        with pytest.raises(ArchError, match="cannot be written out") as error:
-            expand(built, keep)
-        assert error.value.codes == ("A314",) and refused in error.value.render()
-        return
     again = build(load_text(same(built, keep_repeats=keep)))
     sizes = {name: 64 for name in built.graph.free if name not in ("B", "H", "W")}
     assert again.graph.macs(sizes) == built.graph.macs(sizes)
@@ -138,18 +128,189 @@ def test_the_numbers_are_the_same():
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-def test_what_only_a_statement_can_say_is_refused():
-    text = "network Net:\n    input x: B 8\n    if training:\n        dropout(0.5)\n    fc = linear(8)\n"
+CALLS = """
+block Two:
+    input x: B N C, hint?: B N C
+    fc = linear(C)
+    if training:
+        return fc
+    _ + (hint or x)
+    relu
+
+network Net:
+    input x: B N 8, mask?: B N of bool, more?: B M 8
+    residual:
+        if training:
+            dropout(0.5)
+            noise = linear(8)
+        elif more:
+            pooled = more -> linear(8)
+            global_pool
+            x + pooled
+        else:
+            x * 2
+    qkv = linear(24)
+    split(3)
+    attend(2, mask=mask)
+    two = _, x -> Two
+    if mask:
+        mask -> rearrange                                   : B N 1
+        aux:
+            kept = two * _
+            fc   = linear(2)
+    if training and mask:
+        return two, aux=aux.fc
+    elif training:
+        return two, aux=aux.kept if mask else two
+    first = two -> take(0)
+    head  = linear(3)
+"""
+
+SCANS = """
+network Net:
+    input xs: B N 8, ys: B M 8, mask?: B M of bool
+    t  = zeros(8)
+    h0 = zeros(4)
+    s = scan x in xs with hs = [t, t], g = h0:
+        x, hs[0] -> concat
+        inner:
+            fc = linear(8)
+        if training:
+            dropout(0.3)
+        y = _
+        repeat 2 as b[i]:
+            fc = linear(8)
+        next hs = [y, hs[0]]
+        next g = g + 1
+        emit _, first=y
+    scan x in s, z in s.first with h = g:
+        scan y in ys with k = t:
+            y + k + x
+            next k = _
+        k -> linear(4) as "fc"
+        next h = h * _
+        emit z
+    _, ys, ys -> attend(2, mask=mask)
+    scan a in _:
+        emit a, a
+    return _, h, hs[1]
+"""
+
+GUARDED_CALLS = """
+network Net:
+    input image: B 3 H W, other?: B 3 H2 W2
+    b = other or image
+    b -> conv(4, 3x3, stride=2) as "c"
+    if training:
+        upsample(2)
+    d = _ -> global_pool
+    if other:
+        assert H2 % 3 == 0, "why"
+        other -> conv(4, 3x3) as "e"                        : B 4 (2 * H) W2
+        global_pool
+        _ + d
+    else:
+        image -> conv(4, 3x3) as "f"                        : B 4 W H
+        global_pool
+    flow = _ -> relu
+    return d, flow
+"""
+
+
+@pytest.mark.parametrize("text", [CALLS, SCANS, GUARDED_CALLS], ids=["calls", "scans", "guarded"])
+def test_what_calls_decide_and_recurrences_stay(text):
+    same(build(load_text(text)))
+
+
+def test_an_if_stays_an_if():
+    text = """
+network Net:
+    input x: B 8, other?: B 8
+    if training:
+        dropout(0.5)
+    else:
+        x * 2
+    fc = linear(8)
+    _ + (other or fc)
+"""
+    written = same(build(load_text(text)))
+    assert "    if training:\n        dropout(0.5)\n    else:\n        mul(number=2)\n    fc " in written
+    assert "other or fc" in written
+
+
+def test_a_scan_stays_a_scan():
+    text = """
+network Net:
+    input xs: B N 8
+    cell = scan x in xs with h = zeros(4):
+        x, h -> concat
+        fc = linear(4)
+        next h = fc
+        emit fc
+"""
+    written = same(build(load_text(text)))
+    assert written.endswith("""
+    cell = scan x in xs with h = zeros_1:
+        x, h -> concat
+        fc = linear(4)
+        next h = fc
+        emit fc
+""")
+
+
+def test_calls_answer_the_same_numbers():
+    torch = pytest.importorskip("torch")
+    from ogive.compiler.pipeline import compile as compiled
+    from ogive.network import loads
+
+    torch.manual_seed(0)
+    one = compiled(loads(SCANS)).double().eval()
+    other = compiled(loads(loads(SCANS).expand())).double().eval()
+    other.load_state_dict(one.state_dict(), strict=True)
+    xs, ys = torch.randn(2, 3, 8).double(), torch.randn(2, 5, 8).double()
+    hidden = torch.tensor([[True, False, True, True, False]]).expand(2, 5)
+    for given in ({}, {"mask": hidden}):
+        for a, b in zip(one(xs, ys, **given), other(xs, ys, **given), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert not torch.equal(one(xs, ys)[0], one(xs, ys, mask=hidden)[0])
+
+
+def test_a_second_key_of_a_weight_that_runs_once():
+    same(build(load_text("""
+block Codes(width):
+    input x: B C
+    table = learned(C, width, init="normal")
+    linear(width, transposed=True, weight=table, bias=False)
+
+network Net:
+    input x: B 8
+    shared codes = Codes(4)
+    a:
+        shared again = codes
+    y = x -> codes
+    x -> codes
+    _ + y
+""")))
+
+
+def test_pairs_of_positions_keep_their_roles():
+    written = same(build(load_text("""
+network Net:
+    input x: B N 8, hidden: B N M=N of bool
+    ids   = x -> argmax("C")                                : B N
+    here  = ids -> rearrange                                : B N 1
+    there = ids -> rearrange                                : B 1 N
+    seen  = hidden * (here != there)
+    x -> attend(2, mask=seen)
+""")))
+    assert "hidden: B N M=N of bool" in written
+
+
+def test_what_no_result_needs_cannot_be_asked():
+    text = "network N:\n    input x: B 8\n    fc = linear(8)\n    if training:\n        dropout(0.5)\n    return fc\n"
     with pytest.raises(ArchError, match="cannot be written out") as error:
         expand(build(load_text(text)))
-    assert error.value.codes == ("A314",)
-
-
-def test_a_scan_is_named_as_what_cannot_be_written_out():
-    text = "network N:\n    input xs: B N 8\n    scan x in xs:\n        emit x * 2\n"
-    with pytest.raises(ArchError, match="it holds a `scan`") as error:
-        expand(build(load_text(text)))
-    assert error.value.codes == ("A314",)
+    assert error.value.codes == ("A314",) and "ask for `training`" in error.value.render()
 
 
 def test_a_weight_that_shared_ops_are_given_stands_in_front_of_them() -> None:
