@@ -299,14 +299,16 @@ def test_corners(name: str, tmp_path: Path) -> None:
     ("op", "types", "settings", "x"),
     [
         ("transpose_conv", (image(B, 4, H, W),), {"out": 3, "size": 3, "stride": 2}, (1, 4, 5, 6)),
-        ("max_pool", (image(B, 4, H, W),), {"size": 3, "pad": "same"}, (1, 4, 5, 6)),
         ("frozen_batchnorm", (image(B, 4, H, W),), {}, (1, 4, 5, 6)),
         ("linear", (tokens(B, 5, 4),), {"out": 3, "transposed": True}, (1, 5, 4)),
-        ("leaky_relu", (tokens(B, 5, 4),), {"slope": 0.2}, (1, 5, 4)),
-        ("quick_gelu", (tokens(B, 5, 4),), {}, (1, 5, 4)),
-        ("rmsnorm", (tokens(B, 5, 4),), {}, (1, 5, 4)),
-        ("instancenorm", (image(B, 4, H, W),), {"affine": True}, (1, 4, 5, 6)),
         ("channel_shuffle", (image(B, 4, H, W),), {"groups": 2}, (1, 4, 5, 6)),
+        *(pytest.param(*case, marks=[pytest.mark.long]) for case in (
+            ("max_pool", (image(B, 4, H, W),), {"size": 3, "pad": "same"}, (1, 4, 5, 6)),
+            ("leaky_relu", (tokens(B, 5, 4),), {"slope": 0.2}, (1, 5, 4)),
+            ("quick_gelu", (tokens(B, 5, 4),), {}, (1, 5, 4)),
+            ("rmsnorm", (tokens(B, 5, 4),), {}, (1, 5, 4)),
+            ("instancenorm", (image(B, 4, H, W),), {"affine": True}, (1, 4, 5, 6)),
+        )),
     ],
 )
 def test_ops(op: str, types: Any, settings: dict[str, Any], x: tuple[int, ...], tmp_path: Path) -> None:

@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 from error_cases import ErrorCase, cases, hold_run, run_console, run_python
 
-CASES = cases(Path(__file__).parent / "errors")
+SLOW = {"A515-presets"}
+"""What counts to a million before it is refused."""
+
+CASES = [
+    pytest.param(case, id=case.path.stem, marks=[pytest.mark.long] if case.path.stem in SLOW else [])
+    for case in cases(Path(__file__).parent / "errors")
+]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.stem)
+@pytest.mark.parametrize("case", CASES)
 def test_words(case: ErrorCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -32,7 +32,7 @@ def sizes(shape: object) -> tuple[int, ...]:
     return tuple(axis.size for axis in axes[1:])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_it_checks_and_has_its_shapes(seed: int) -> None:
     made = network(seed)
@@ -46,7 +46,7 @@ def test_it_checks_and_has_its_shapes(seed: int) -> None:
             assert sizes(by_title[name].outputs[0]) == numbers, f"{name} in\n{made.text}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_its_text_is_kept_by_the_formatter(seed: int) -> None:
     made = network(seed)
@@ -55,7 +55,7 @@ def test_its_text_is_kept_by_the_formatter(seed: int) -> None:
     assert parse(Source("a", once)).definitions == parse(Source("b", made.text)).definitions
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SEEDS, st.integers(0, 10**6), st.integers(1, 3))
 def test_a_wrong_promise_is_met_at_its_line(seed: int, which: int, more: int) -> None:
     made = network(seed)

@@ -41,6 +41,9 @@ UNTRAINED = {
 """Keys that get no gradient: behind `stop_gradient`, or of inputs that may be left away."""
 
 
+HEAVY = {"LRNet.r26", "RegNetY.Y4G", "MViTv2.T", "DenseNet.d121", "SAM.B", "UNet"}
+"""Those with quick tests of their own that take seconds here."""
+
 SIDES = {"InceptionV3": 75, "DeconvNet": 224}
 """Those that take no image of 64 x 64."""
 
@@ -55,10 +58,10 @@ def report(path: Path) -> Report:
 
 
 NETWORKS = [
-    pytest.param(path, name, id=f"{short(path)}-{name}", marks=[pytest.mark.long] if i else [])
+    pytest.param(path, name, id=f"{short(path)}-{name}", marks=[pytest.mark.long] if i or name in HEAVY else [])
     for path in FILES for i, name in enumerate(names_of(load_file(path)))
 ]
-"""Of each file the first network, and the others in the long suite."""
+"""Of each file the first network, unless it is heavy; the others in the long suite."""
 
 
 def test_there_are_files() -> None:

@@ -82,7 +82,9 @@ NAMED: list[tuple[Pattern, Space]] = [
 ]
 
 
-@pytest.mark.parametrize(("p", "space"), NAMED, ids=lambda x: str(x) if isinstance(x, Pattern) else "")
+@pytest.mark.parametrize(("p", "space"), [
+    pytest.param(*case, marks=[pytest.mark.long] if case[1] == TOKENS else []) for case in NAMED
+], ids=lambda x: str(x) if isinstance(x, Pattern) else "")
 def test_named_patterns(p: Pattern, space: Space) -> None:
     made = parts(p, space, 2)
     for head in range(2):
