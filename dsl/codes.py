@@ -157,6 +157,7 @@ CODES: Final[dict[str, str]] = {
     "A746": "a build for another device",
     "A747": "nothing to compile kernels with",
     "A748": "an input on another device than the weights",
+    "A749": "INT8 where it does not go",
     "A800": "a file that cannot be read",
     "A801": "a network that is not in the file",
     "A802": "a size that a network does not have, needs, or cannot have",

@@ -50,7 +50,7 @@ FACTORS: Final[dict[str, tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One attention on random data."""
+    """One attention on random data: keys stand `offset` from zero, biases spread by `spread`."""
 
     over: str
     bias: str
@@ -62,10 +62,15 @@ class Case:
     batch: int = 1
     values: int | None = None
     drop: float = 0.0
+    precision: str = "ieee"
+    offset: float = 0.0
+    spread: float = 1.0
 
     def __str__(self) -> str:
         told = [f"({self.over}) & causal" if self.causal else self.over, self.bias, str(self.width),
                 "x".join(map(str, self.grid)), str(self.dtype).removeprefix("torch."), self.mask]
+        if self.precision != "ieee":
+            told += [self.precision, str(self.spread)]
         return " ".join(told)
 
     @property
@@ -121,12 +126,12 @@ def _apart(x: Tensor, y: Tensor) -> float:
     return float((x.double() - y).norm()) / (size or 1.0)
 
 
-def covering(seed: int = 0) -> list[Case]:
+def covering(seed: int = 0, factors: dict[str, tuple[Any, ...]] = FACTORS, **more: Any) -> list[Case]:
     """Cases in which every value of every factor meets every value of every other; each is the best of a few drawn."""
-    random, names = Random(seed), list(FACTORS)
+    random, names = Random(seed), list(factors)
     left = {
         (a, b, x, y) for a, b in combinations(range(len(names)), 2)
-        for x in range(len(FACTORS[names[a]])) for y in range(len(FACTORS[names[b]]))
+        for x in range(len(factors[names[a]])) for y in range(len(factors[names[b]]))
     }
     found: list[Case] = []
     while left:
@@ -134,13 +139,13 @@ def covering(seed: int = 0) -> list[Case]:
         most: set[Any] = set()
         first = min(left)
         for _ in range(40):
-            row = [random.randrange(len(FACTORS[name])) for name in names]
+            row = [random.randrange(len(factors[name])) for name in names]
             row[first[0]], row[first[1]] = first[2], first[3]
             met = {(a, b, row[a], row[b]) for a, b in combinations(range(len(names)), 2)} & left
             if len(met) > len(most):
                 best, most = tuple(row), met
         left -= most
-        found.append(Case(**{name: FACTORS[name][i] for name, i in zip(names, best, strict=True)}))
+        found.append(Case(**{name: factors[name][i] for name, i in zip(names, best, strict=True)}, **more))
     return found
 
 
@@ -195,8 +200,12 @@ def _data(case: Case) -> dict[str, Tensor]:
     widths = {"q": case.width, "k": case.width, "v": values, "grad": values}
     made = {name: drawn(case.batch, n, HEADS, d).transpose(1, 2) for name, d in widths.items()}
     _, _, shape = _bias(case)
+    if case.offset:
+        side = torch.randn(1, HEADS, 1, case.width, generator=generator, dtype=torch.float64).sign()
+        made["k"] = (made["k"] + case.offset * side).to(case.dtype).double()
     if shape:
         made["bias"] = drawn(*shape).abs() if case.bias == "alibi" else drawn(*shape)
+        made["bias"] = (made["bias"] * case.spread).to(case.dtype).double()
     shapes = {"keys": (case.batch, 1, 1, n), "bool": (1, HEADS, n, n), "float": (case.batch, 1, n, n)}
     if case.mask != "none":
         made["mask"] = drawn(*shapes[case.mask])
@@ -243,7 +252,7 @@ def answers(case: Case, way: str = "cheapest", backward: bool = True) -> Values:
     assert core.refused(*(given[name] for name in "qkv"), queries, keys) is None
     with torch.set_grad_enabled(backward):
         out = core.attend(*(given[name] for name in "qkv"), queries, keys, given.get("mask"), given.get("bias"), None,
-                          case.drop)
+                          case.drop, case.precision)
     return _found(given, out)
 
 

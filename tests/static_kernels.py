@@ -28,6 +28,7 @@ TABLE: Final = Path(__file__).parent / "compiler" / "aot" / "kernels.json"
 ARCHES: Final = (80, 86, 89, 90, 100, 120)
 
 FORWARD, QUERIES, KEYS = "attention_forward", "attention_backward_queries", "attention_backward_keys"
+INT8 = "attention_int8_forward"
 
 
 def _plain(width: int, dtype: str = "bf16", **more: Any) -> Setting:
@@ -71,11 +72,17 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     "dk, dv 64 lists": (KEYS, _plain(64, merge=True, keep="list"), _LONG),
     "dq 64 float32": (QUERIES, _plain(64, "fp32", merge=True), _LONG),
     "dk, dv 64 float32": (KEYS, _plain(64, "fp32", merge=True), _LONG),
+    **{f"int8 {d}": (INT8, _plain(d, "fp16", int8="block"), _LONG) for d in (32, 64, 80, 128)},
+    **{f"int8-token {d}": (INT8, _plain(d, "fp16", int8="token"), _LONG) for d in (64, 80, 128)},
+    "int8 80 decomposed": (INT8, _plain(80, "fp16", bias="places", axes=2, int8="block"), _LONG),
+    "int8 64 lists": (INT8, _plain(64, "fp16", keep="list", int8="block"), _LONG),
+    "int8 32 in windows with a table": (INT8, _plain(32, "fp16", int8="block", **_SWIN), _WINDOW),
 }
 """By name: the kernel, its setting without tiles, and how many queries and keys an entry has."""
 
 EVERYWHERE: Final = (
     "dense 64", "dense 80", "dense 128", "band 64", "lists 64", "window 32 with a table", "dense 64 float32",
+    "int8 80", "int8-token 64",
 )
 """What the table holds for every architecture; the others for 9.0 alone."""
 
@@ -91,7 +98,7 @@ def of_arch(arch: int) -> Gpu:
 def compiled(name: str, arch: int) -> tuple[Kernel, Setting, Compiled]:
     """A case on an architecture, with the tiles that it gets there."""
     kernel, setting, size = CASES[name]
-    made = tiled(setting, of_arch(arch), *size, backward=kernel != FORWARD)
+    made = tiled(setting, of_arch(arch), *size, backward=kernel not in (FORWARD, INT8))
     return KERNELS[kernel], made, compile_kernel(KERNELS[kernel], made, arch)
 
 

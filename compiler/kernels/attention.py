@@ -21,6 +21,8 @@ from ogive.compiler.kernels.setting import LARGEST_HEAD
 from ogive.compiler.kernels.tables import Tables
 from ogive.compiler.kernels.walk import Way, walk
 from ogive.compiler.lower.attention_biases import Bias
+from ogive.compiler.lower.attention_int8 import REACH as MOST
+from ogive.compiler.lower.attention_int8 import WORDS
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.space import Sequence, Space
 
@@ -57,7 +59,8 @@ def runs_on(device: torch.device) -> str | None:
 class Walked:
     """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device.
 
-    `way` is `walk.walk`'s. `known` holds walks and reasons; `declined` is why the last call was not taken.
+    `way` is `walk.walk`'s. `known` holds walks and reasons; `declined` is why the last call was not taken; `flags`
+    `B H` are 1 where the last call in INT8 computed a head in 16 bits.
     """
 
     over: Pattern
@@ -66,6 +69,7 @@ class Walked:
     way: Way = "cheapest"
     known: dict[str, tuple[str, Tensor] | str] = field(default_factory=dict)
     declined: str | None = None
+    flags: Tensor | None = None
 
     def refused(
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
@@ -94,7 +98,8 @@ class Walked:
         self.declined = self.refused(q, k, v, queries, keys, mask)
         if self.declined is not None:
             return None
-        if not has_triton() and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)):
+        learns = precision not in WORDS and torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
+        if learns and not has_triton():
             self.declined = "gradients are asked for, which are in no build, and Triton is not installed"
             return None
         try:
@@ -126,7 +131,7 @@ class Walked:
             tile = 32 if width > 128 or dtype == torch.float32 else 64  # what fits in registers
             self.known[key] = self._made(queries, keys, tile, on) if reason is None else reason
             if reason is None:  # registers the operator; by name, for Triton may be missing and takes a while to load
-                importlib.import_module("ogive.compiler.kernels.operator")
+                importlib.import_module("ogive.compiler.kernels.int8_operator")
         return key
 
     def _made(
@@ -164,9 +169,16 @@ class Walked:
             added = Looked(self.bias, queries, keys).numbers(values, q.dtype)
             if added.dim() == 4 and added.shape[0] != q.shape[0]:
                 added = added.expand(q.shape[0], -1, -1, -1)
+        factor = q.shape[3] ** -0.5 if scale is None else scale
+        if precision in WORDS:
+            out, _, flags = torch.ops.ogive.attention_int8(
+                q, k, v, mask, added, tables, spec, factor, precision, MOST)
+            if not torch.compiler.is_compiling():
+                self.flags = flags
+            return out  # type: ignore[no-any-return]
         seed = torch.randint(2**31, (3,), device=q.device) if rate else None
         out, _ = torch.ops.ogive.attention(
-            q, k, v, mask, added, tables, seed, spec, q.shape[3] ** -0.5 if scale is None else scale, rate, precision)
+            q, k, v, mask, added, tables, seed, spec, factor, rate, precision)
         made: Tensor = out
         return made
 

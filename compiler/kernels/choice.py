@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ogive.compiler.kernels.setting import Device, Given, Setting, tiled
+from ogive.compiler.kernels.setting import GROUP, Device, Given, Int8, Setting, tiled
 from ogive.compiler.kernels.spec import Piece, Spec
 from ogive.compiler.kernels.tuned import best
 
-__all__ = ["Use", "alone", "backward_keys", "backward_queries", "backward_scores", "forward"]
+__all__ = ["Use", "alone", "backward_keys", "backward_queries", "backward_scores", "codes", "forward"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,19 @@ class Use:
     mask_rows: bool = False
     dropout: bool = False
     precision: Literal["ieee", "tf32", "tf32x3"] = "ieee"
+    int8: Int8 = "none"
 
 
 def forward(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
     """Answers are float32 where several pieces answer a query, and are merged from the second on."""
     made = replace(_plain(spec, piece, use), merge=piece.merge, wide=not spec.once)
-    return best("attention_forward", tiled(made, device, piece.q.count, piece.k.count))
+    kernel = "attention_forward" if use.int8 == "none" else "attention_int8_forward"
+    return best(kernel, tiled(made, device, piece.q.count, piece.k.count))
+
+
+def codes(use: Use) -> Setting:
+    """Of the kernels that make INT8 codes: they go row by row, in groups of a scale."""
+    return Setting(use.dtype, use.width, use.values, block_m=GROUP, block_n=GROUP, stages=1, int8=use.int8)
 
 
 def backward_queries(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
@@ -62,6 +69,7 @@ def _plain(spec: Spec, piece: Piece, use: Use) -> Setting:
         use.dtype, use.width, use.values, q_map=piece.q.map, k_map=piece.k.map, keep=piece.keep, bias=bias.kind,
         axes=bias.axes, prefix=bias.prefix, mask=use.mask, mask_rows=use.mask_rows, dropout=use.dropout,
         heads_listed=piece.heads is not None, precision=use.precision,
+        int8=use.int8,
     )
     if piece.lists is None:
         return made

@@ -24,17 +24,29 @@ from ogive.compiler.kernels.tiles import (
     seen_of,
 )
 
-__all__ = ["attention_forward"]
+__all__ = ["attention_forward", "finish", "tile_of", "weighed"]
 
 
 @triton.jit
-def _tile(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start, block,
-          batch, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
-          mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, CHECKED: tl.constexpr, D: tl.constexpr,
-          D1: tl.constexpr, D2: tl.constexpr, E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr,
-          BLOCK_N: tl.constexpr, K_MAP: tl.constexpr, KEEP: tl.constexpr, BIAS: tl.constexpr, AXES: tl.constexpr,
-          PREFIX: tl.constexpr, MASK: tl.constexpr, MASK_ROWS: tl.constexpr, DROPOUT: tl.constexpr,
-          PRECISION: tl.constexpr):
+def weighed(s, top, CHECKED: tl.constexpr, MASK: tl.constexpr):
+    """Weights of a tile of scores against the running maximum, by how much earlier ones fade, the new maximum."""
+    higher = tl.maximum(top, tl.max(s, 1))
+    base = higher
+    if CHECKED or MASK > 0:  # a query that has seen nothing so far: exp2(-inf - 0), not exp2(-inf + inf)
+        base = tl.where(higher == float("-inf"), 0.0, higher)
+    p = tl.exp2(s - base[:, None])
+    fade = tl.exp2(top - base)
+    return p, fade, higher
+
+
+@triton.jit
+def tile_of(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start, block,
+            batch, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
+            mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, CHECKED: tl.constexpr, D: tl.constexpr,
+            D1: tl.constexpr, D2: tl.constexpr, E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr,
+            BLOCK_N: tl.constexpr, K_MAP: tl.constexpr, KEEP: tl.constexpr, BIAS: tl.constexpr, AXES: tl.constexpr,
+            PREFIX: tl.constexpr, MASK: tl.constexpr, MASK_ROWS: tl.constexpr, DROPOUT: tl.constexpr,
+            PRECISION: tl.constexpr):
     """One tile of keys: the running maximum, the running sum, and the answers so far."""
     columns = start * BLOCK_N + tl.arange(0, BLOCK_N)
     k_at = positions(tables, k0, k1, k2, entry, columns, nk, K_MAP)
@@ -48,12 +60,7 @@ def _tile(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scale,
         seen = seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP, BLOCK_N)
     s = scored(s, seen, tables, bias, mask, scale, batch, head, q_at, k_at, keys, bias_b, bias_h, bias_q, mask_b,
                mask_h, mask_q, mask_k, b0, b1, gap, CHECKED, BIAS, AXES, PREFIX, MASK, MASK_ROWS)
-    higher = tl.maximum(top, tl.max(s, 1))
-    base = higher
-    if CHECKED or MASK > 0:  # a query that has seen nothing so far: exp2(-inf - 0), not exp2(-inf + inf)
-        base = tl.where(higher == float("-inf"), 0.0, higher)
-    p = tl.exp2(s - base[:, None])
-    fade = tl.exp2(top - base)
+    p, fade, higher = weighed(s, top, CHECKED, MASK)
     total = total * fade + tl.sum(p, 1)
     if DROPOUT:
         p = tl.where(dropped(seed, threshold, batch, drop_head, q_at, k_at), p * keep_scale, 0.0)
@@ -64,6 +71,37 @@ def _tile(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scale,
         acc2 = acc2 * fade[:, None]
     acc1, acc2 = product_back(acc1 * fade[:, None], acc2, p, w1, w2, E2, PRECISION)
     return acc1, acc2, higher, total
+
+
+@triton.jit
+def finish(acc1, acc2, top, summed, out, total, wide, head, rows, nq, q_at, queries, t_b, o_b, o_h, o_n,
+           E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr, MERGE: tl.constexpr):
+    """The answers of a tile of queries and their log-sum-exps, written or merged with what earlier parts answered."""
+    sees = summed > 0.0
+    shown = tl.where(sees, summed, 1.0)
+    share = tl.where(sees, 1.0 / shown, 0.0)
+    sums = tl.where(sees, top * LN2 + tl.log(shown), float("-inf"))
+    there = rows < nq
+    at = total + wide * t_b + head * queries + q_at
+    if MERGE:
+        before = tl.load(at)
+        most = tl.maximum(before, sums)
+        most = tl.where(most == float("-inf"), 0.0, most)
+        old = tl.exp2((before - most) * LOG2E)
+        new = tl.exp2((sums - most) * LOG2E)
+        sees = old + new > 0.0
+        shown = tl.where(sees, old + new, 1.0)
+        old = old / shown
+        share = share * (new / shown)
+        sums = tl.where(sees, most + tl.log(shown), float("-inf"))
+        put(out + wide * o_b + head * o_h, q_at, o_n, acc1 * share[:, None], there, old, 0, E1, E, True)
+        if E2 > 0:
+            put(out + wide * o_b + head * o_h, q_at, o_n, acc2 * share[:, None], there, old, E1, E2, E, True)
+    else:
+        put(out + wide * o_b + head * o_h, q_at, o_n, acc1 * share[:, None], there, share, 0, E1, E, False)
+        if E2 > 0:
+            put(out + wide * o_b + head * o_h, q_at, o_n, acc2 * share[:, None], there, share, E1, E2, E, False)
+    tl.store(at, sums, mask=there)
 
 
 @triton.jit(do_not_specialize=[
@@ -116,41 +154,18 @@ def attention_forward(
     full, behind, a, b, c, d = bounds(tables, entry, tile, nk, tiles, lower, upper, lists, each, KEEP, BLOCK_M, BLOCK_N)
     for t in range(full, behind):
         start, block = item(tables, items, t, KEEP)
-        acc1, acc2, top, summed = _tile(
+        acc1, acc2, top, summed = tile_of(
             acc1, acc2, top, summed, x1, x2, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start, block,
             wide, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
             mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, False, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP,
             KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
     for t in range(0, b - a + d - c):
         start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
-        acc1, acc2, top, summed = _tile(
+        acc1, acc2, top, summed = tile_of(
             acc1, acc2, top, summed, x1, x2, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start, block,
             wide, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
             mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, True, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP,
             KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
 
-    sees = summed > 0.0
-    shown = tl.where(sees, summed, 1.0)
-    share = tl.where(sees, 1.0 / shown, 0.0)
-    sums = tl.where(sees, top * LN2 + tl.log(shown), float("-inf"))
-    there = rows < nq
-    at = total + wide * t_b + head * queries + q_at
-    if MERGE:
-        before = tl.load(at)
-        most = tl.maximum(before, sums)
-        most = tl.where(most == float("-inf"), 0.0, most)
-        old = tl.exp2((before - most) * LOG2E)
-        new = tl.exp2((sums - most) * LOG2E)
-        sees = old + new > 0.0
-        shown = tl.where(sees, old + new, 1.0)
-        old = old / shown
-        share = share * (new / shown)
-        sums = tl.where(sees, most + tl.log(shown), float("-inf"))
-        put(out + wide * o_b + head * o_h, q_at, o_n, acc1 * share[:, None], there, old, 0, E1, E, True)
-        if E2 > 0:
-            put(out + wide * o_b + head * o_h, q_at, o_n, acc2 * share[:, None], there, old, E1, E2, E, True)
-    else:
-        put(out + wide * o_b + head * o_h, q_at, o_n, acc1 * share[:, None], there, share, 0, E1, E, False)
-        if E2 > 0:
-            put(out + wide * o_b + head * o_h, q_at, o_n, acc2 * share[:, None], there, share, E1, E2, E, False)
-    tl.store(at, sums, mask=there)
+    finish(acc1, acc2, top, summed, out, total, wide, head, rows, nq, q_at, queries, t_b, o_b, o_h, o_n, E, E1, E2,
+           MERGE)

@@ -19,12 +19,13 @@ from ogive.compiler.kernels.ready import DEVICE, taken
 from ogive.compiler.kernels.setting import Device, Given, Setting, halves
 from ogive.compiler.kernels.spec import Piece, Spec
 
-__all__ = ["Call", "backward", "forward", "launch"]
+__all__ = ["Call", "backward", "by_queries", "forward", "launch", "start", "strides"]
 
 DTYPES: Final[dict[torch.dtype, Literal["fp16", "bf16", "fp32"]]] = {
     torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32",
 }
-STRIDES: Final = {"q": "q", "k": "k", "v": "v", "o": "out", "g": "grad", "dq": "dq", "dk": "dk", "dv": "dv"}
+STRIDES: Final = {"q": "q", "k": "k", "v": "v", "o": "out", "g": "grad", "dq": "dq", "dk": "dk", "dv": "dv",
+                  "q8": "q8", "k8": "k8", "v8": "v8"}
 """The first part of the names of strides, and the tensor that they are of."""
 
 
@@ -106,7 +107,7 @@ def forward(call: Call) -> tuple[Tensor, Tensor]:
         total.fill_(float("-inf"))
     for piece in spec.pieces:
         setting = choice.forward(spec, piece, call.use, call.target)
-        launch("attention_forward", setting, piece, call, _by_queries(call, piece, setting), out=out, total=total)
+        launch("attention_forward", setting, piece, call, by_queries(call, piece, setting), out=out, total=total)
     return out.to(q.dtype), total
 
 
@@ -119,7 +120,7 @@ def backward(call: Call, grad: Tensor, out: Tensor, total: Tensor) -> tuple[Tens
     dk, dv = (_zeros(x, heads, x.dtype if alone else wide) for x in (call.k, call.v))
     for piece in spec.pieces:
         setting = choice.backward_queries(spec, piece, call.use, call.target)
-        launch("attention_backward_queries", setting, piece, call, _by_queries(call, piece, setting), False, **known,
+        launch("attention_backward_queries", setting, piece, call, by_queries(call, piece, setting), False, **known,
                dq=dq)
         setting = choice.backward_keys(spec, piece, call.use, call.target)
         programs = _heads(call, piece) * piece.entries * -(-piece.k.count // setting.block_n)
@@ -144,7 +145,7 @@ def _heads(call: Call, piece: Piece) -> int:
     return call.q.shape[0] * (call.spec.heads if piece.heads is None else piece.heads[1])
 
 
-def _by_queries(call: Call, piece: Piece, setting: Setting) -> int:
+def by_queries(call: Call, piece: Piece, setting: Setting) -> int:
     """Programs of a kernel that has one for each tile of queries."""
     return _heads(call, piece) * piece.entries * -(-piece.q.count // setting.block_m)
 
@@ -170,11 +171,22 @@ def launch(
 ) -> None:
     """One kernel on one piece. `more` are the tensors that it has of its own, and numbers."""
     tensors = {"q": call.q, "k": call.k, "v": call.v} | {x: y for x, y in more.items() if isinstance(y, Tensor)}
-    given: dict[str, Any] = tensors | _numbers(call, piece, by_keys) | setting.constants() | more
+    given: dict[str, Any] = tensors | _numbers(call, piece, by_keys) | setting.constants() | more | strides(tensors)
+    start(kernel, setting, call.q.shape[0], programs, given)
+
+
+def strides(tensors: dict[str, Tensor]) -> dict[str, int]:
+    """The strides of `B H N .` as kernels call them."""
+    found: dict[str, int] = {}
     for name, of in STRIDES.items():
         if of in tensors:
-            given |= dict(zip((f"{name}_b", f"{name}_h", f"{name}_n"), tensors[of].stride()[:3], strict=True))
-    if taken(kernel, setting, call.q.shape[0], programs, given):
+            found |= dict(zip((f"{name}_b", f"{name}_h", f"{name}_n"), tensors[of].stride()[:3], strict=True))
+    return found
+
+
+def start(kernel: str, setting: Setting, batch: int, programs: int, given: dict[str, Any]) -> None:
+    """A launch with arguments by name: by a build that has the kernel, else by Triton."""
+    if taken(kernel, setting, batch, programs, given):
         return
     function = _function(kernel)
     function[(programs,)](**{name: given[name] for name in function.arg_names},

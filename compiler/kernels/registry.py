@@ -20,20 +20,25 @@ from ogive.compiler.kernels import choice
 from ogive.compiler.kernels.backward import attention_backward_keys, attention_backward_queries, attention_delta
 from ogive.compiler.kernels.choice import Use
 from ogive.compiler.kernels.forward import attention_forward
+from ogive.compiler.kernels.int8_forward import attention_int8_forward
+from ogive.compiler.kernels.int8_quantise import attention_int8_codes, attention_int8_means
 from ogive.compiler.kernels.scores import attention_backward_scores
 from ogive.compiler.kernels.setting import Device, Setting
 from ogive.compiler.kernels.spec import Spec
 
 __all__ = ["KERNELS", "Argument", "Kernel", "settings_of"]
 
-FLOATS: Final = frozenset({"scale", "keep_scale"})
-ALIGNED: Final = frozenset({f"{x}_{y}" for x in ("q", "k", "v", "o", "g", "dq", "dk", "dv") for y in "bhn"})
+FLOATS: Final = frozenset({"scale", "keep_scale", "reach"})
+ALIGNED: Final = frozenset({
+    f"{x}_{y}" for x in ("q", "k", "v", "o", "g", "dq", "dk", "dv", "q8", "k8", "v8") for y in "bhn"
+})
 """Strides, in elements: compiled as multiples of 16."""
 
 POINTERS: Final[dict[str, str]] = {
     "q": "data", "k": "data", "v": "data", "grad": "data", "total": "fp32", "delta": "fp32", "ds": "fp32",
     "tables": "i32", "seed": "i64", "bias": "bias", "mask": "mask", "out": "out", "dq": "out", "dk": "out",
-    "dv": "out",
+    "dv": "out", "q8": "i8", "k8": "i8", "v8": "i8", "q_scale": "fp32", "k_scale": "fp32", "v_scale": "fp32",
+    "shift": "fp32", "flags": "i32", "sums": "fp32", "tops": "fp32",
 }
 
 
@@ -100,6 +105,9 @@ def _type(kernel: str, name: str, setting: Setting) -> str:
 KERNELS: Final[dict[str, Kernel]] = {
     kernel.name: kernel for kernel in (
         Kernel("attention_forward", attention_forward, "batch * heads * entries * cdiv(nq, BLOCK_M)"),
+        Kernel("attention_int8_means", attention_int8_means, "batch * heads * splits"),
+        Kernel("attention_int8_codes", attention_int8_codes, "batch * tiles_each"),
+        Kernel("attention_int8_forward", attention_int8_forward, "batch * heads * entries * cdiv(nq, BLOCK_M)"),
         Kernel("attention_delta", attention_delta, "batch * heads * cdiv(queries, BLOCK_M)"),
         Kernel("attention_backward_queries", attention_backward_queries,
                "batch * heads * entries * cdiv(nq, BLOCK_M)"),
@@ -116,8 +124,11 @@ def settings_of(spec: Spec, use: Use, device: Device, backward: bool = False) ->
 
     With `backward` those of the gradients follow; that of scores only where a bias is learned.
     """
+    for name in () if use.int8 == "none" else ("attention_int8_means", "attention_int8_codes"):
+        yield KERNELS[name], choice.codes(use)
+    forward = KERNELS["attention_forward" if use.int8 == "none" else "attention_int8_forward"]
     for piece in spec.pieces:
-        yield KERNELS["attention_forward"], choice.forward(spec, piece, use, device)
+        yield forward, choice.forward(spec, piece, use, device)
     if not backward:
         return
     yield KERNELS["attention_delta"], choice.forward(spec, spec.pieces[0], use, device)

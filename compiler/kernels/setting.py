@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-__all__ = ["LARGEST_HEAD", "Device", "Setting", "halves", "shared_bytes", "tiled"]
+__all__ = ["GROUP", "LARGEST_HEAD", "SPLITS", "Device", "Int8", "Setting", "halves", "power", "shared_bytes", "tiled"]
 
 Map: TypeAlias = Literal["line", "split", "table"]
 Keep: TypeAlias = Literal["all", "band", "list"]
 Added: TypeAlias = Literal["none", "table", "slopes", "places"]
 Given: TypeAlias = Literal["none", "bool", "float"]
+Int8: TypeAlias = Literal["none", "block", "token"]
 
 MAPS: Final[dict[Map, int]] = {"line": 0, "split": 1, "table": 2}
 KEEPS: Final[dict[Keep, int]] = {"all": 0, "band": 1, "list": 2}
@@ -18,6 +19,12 @@ BIASES: Final[dict[Added, int]] = {"none": 0, "table": 1, "slopes": 2, "places":
 MASKS: Final[dict[Given, int]] = {"none": 0, "bool": 1, "float": 2}
 LARGEST_HEAD: Final = 256
 """Channels of a head, at most."""
+
+SPLITS: Final = 16
+"""Parts of the keys that are summed by a program each, before codes are made."""
+
+GROUP: Final = 64
+"""Neighbours whose codes share a scale."""
 
 BYTES: Final = {"fp16": 2, "bf16": 2, "fp32": 4}
 
@@ -55,6 +62,7 @@ class Setting:
         slots: of the backward kernel of keys: each entry writes into rows of its own, since entries share keys.
         wide: answers are written in float32, to be merged.
         precision: of products of float32: "ieee", "tf32" or "tf32x3".
+        int8: q and k are INT8 codes with a scale for "block"s of 64 neighbours, or each "token"; then v is too.
     """
 
     dtype: Literal["fp16", "bf16", "fp32"]
@@ -78,10 +86,11 @@ class Setting:
     slots: bool = False
     wide: bool = False
     precision: Literal["ieee", "tf32", "tf32x3"] = "ieee"
+    int8: Int8 = "none"
 
     def constants(self) -> dict[str, Any]:
         """The values of the constexpr parameters, by name."""
-        d1, d2 = halves(self.width)
+        d1, d2 = halves(self.width, 16 if self.int8 == "none" else 32)
         e1, e2 = halves(self.values)
         return {
             "D": self.width, "D1": d1, "D2": d2, "E": self.values, "E1": e1, "E2": e2,
@@ -90,18 +99,20 @@ class Setting:
             "BIAS": BIASES[self.bias], "AXES": self.axes, "PREFIX": self.prefix,
             "MASK": MASKS[self.mask], "MASK_ROWS": self.mask_rows, "DROPOUT": self.dropout,
             "HEADS_LISTED": self.heads_listed, "MERGE": self.merge, "SLOTS": self.slots, "PRECISION": self.precision,
+            "D0": power(self.width), "E0": power(self.values), "TOKEN": self.int8 == "token",
+            "GROUP": 1 if self.int8 == "token" else GROUP,
         }
 
 
-def halves(width: int) -> tuple[int, int]:
+def halves(width: int, least: int = 16) -> tuple[int, int]:
     """A head's channels as two powers of two, the second 0 where one does: 80 = 64 + 16, 72 = 64 + 16, 128 = 128 + 0.
 
-    A matrix instruction takes at least 16 channels; those too many are zeros.
+    A matrix instruction takes at least 16 channels, one of INT8 32; those too many are zeros.
     """
-    whole = max(16, 1 << (width - 1).bit_length())
+    whole = max(least, power(width))
     first = whole // 2
-    second = max(16, 1 << max(width - first - 1, 0).bit_length())
-    return (whole, 0) if width <= 16 or first + second >= whole else (first, second)
+    second = max(least, 1 << max(width - first - 1, 0).bit_length())
+    return (whole, 0) if width <= least or first + second >= whole else (first, second)
 
 
 def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: bool = False) -> Setting:
@@ -114,8 +125,8 @@ def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: b
     fixed = setting.keep == "list"
     large, broad = _exact(setting, backward) if exact else (
         64 if setting.dtype == "fp32" or backward or setting.width > 128 or device.capability < 80 else 128, 64)
-    m = setting.block_m if fixed else min(large, _power(rows))
-    n = setting.block_n if fixed else min(broad, _power(columns))
+    m = setting.block_m if fixed else min(large, power(rows))
+    n = setting.block_n if fixed else min(broad, power(columns))
     made = replace(setting, block_m=m, block_n=n, stages=3 if device.capability >= 90 and not exact else 2)
     while shared_bytes(made, backward) > device.shared:
         if made.stages > 1:
@@ -147,5 +158,6 @@ def shared_bytes(setting: Setting, backward: bool = False) -> int:
     return each * (still + max(setting.stages, 1) * setting.block_n * (d + e))
 
 
-def _power(n: int) -> int:
+def power(n: int) -> int:
+    """The next power of two, of at least 16."""
     return max(16, 1 << (n - 1).bit_length())

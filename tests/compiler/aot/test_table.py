@@ -14,7 +14,7 @@ from ogive.compiler.aot.compiled import refused
 QUICK = [
     ("dense 64", 90), ("dense 64", 80), ("dense 80", 90), ("band 64", 89), ("lists 64", 90), ("lists 64", 120),
     ("window 32 with a table", 90), ("window 32 with a table", 86), ("decomposed 80", 90), ("dense 64 float32", 80),
-    ("dq 64", 90), ("dk, dv 64", 90),
+    ("dq 64", 90), ("dk, dv 64", 90), ("int8 80", 90), ("int8-token 64", 80),
 ]
 REST = [case for case in static.ASKED if case not in QUICK]
 
@@ -72,6 +72,15 @@ def test_float32_is_no_tf32() -> None:
     assert "tf32" not in exact.ptx and re.search(r"\bfma\.rn", exact.ptx)
     _, _, rounded = static.compiled("dense 64 tf32", 80)
     assert "tf32" in rounded.ptx and rounded.facts.matrix == "mma"
+
+
+@pytest.mark.parametrize("name", ["int8 80", "int8-token 64"])
+def test_codes_are_multiplied_as_integers(name: str) -> None:
+    """By the warp-group instruction on 9.0; on 10.0 Triton has none but the old one, which the policy knows."""
+    _, _, hopper = static.compiled(name, 90)
+    assert re.search(r"wgmma\.mma_async\.sync\.aligned\.m64n\d+k32\.s32\.s8\.s8", hopper.ptx)
+    _, _, ampere = static.compiled(name, 80)
+    assert re.search(r"\bmma\.sync\.aligned\.m16n8k32\.[\w.]*s32\.s8\.s8", ampere.ptx)
 
 
 def test_what_does_not_fit_is_refused() -> None:
