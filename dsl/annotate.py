@@ -290,28 +290,45 @@ class Annotator(Evaluator):
 
     def _solve(self, dim: s.Dim, actual: Dim, frame: Frame) -> None:
         """`2*h = actual`, with `h` new."""
+        if isinstance(dim, s.PinDim):
+            self._settle(dim.value, actual, frame)
+            self._settle(dim, actual, frame)
+            return
         if isinstance(dim, s.OpDim) and dim.op in ("*", "+", "-", "/"):
             for known, new, right in ((dim.left, dim.right, True), (dim.right, dim.left, False)):
                 try:
                     size = self.dim(known, frame)
                 except Unbound:
                     continue
-                rest = self._inverse(dim.op, size, actual, right)
+                rest = self._inverse(dim, size, actual, right, frame)
                 if rest is not None:
                     self._settle(new, rest, frame)
                     return
                 raise Broken(dim.span, f"{show(actual)} gives no whole number for `{new.span.text}`")
         raise Unbound(dim.span.text)
 
-    def _inverse(self, op: str, known: Dim, actual: Dim, new_is_right: bool) -> Dim | None:
-        match op:
+    def _inverse(self, dim: s.OpDim, known: Dim, actual: Dim, new_is_right: bool, frame: Frame) -> Dim | None:
+        match dim.op:
             case "+":
                 return actual - known
             case "*":
-                return divide(actual, known)
+                return self._part(actual, known, dim.span, frame)
             case "-":
                 return known - actual if new_is_right else actual + known
         return None if new_is_right or known == 0 else actual * known
+
+    def _part(self, whole: Dim, known: Dim, span: Span, frame: Frame) -> Dim | None:
+        """`whole / known`, assumed to be whole where sizes are free; None where it is not."""
+        rest = None if known == 0 else divide(whole, known)
+        if rest is not None or known == 0:
+            return rest
+        try:
+            value, condition = frame.body.facts.exact(whole, known)
+        except Inexact:
+            return None
+        if condition is not None:
+            self._assume(condition, span, frame)
+        return value
 
     def _group(self, group: s.GroupDim, axis: Axis, frame: Frame) -> None:
         if len(group.segments) == len(axis.segments) and "-" not in group.signs:
@@ -362,16 +379,19 @@ class Annotator(Evaluator):
                 known = known * self.dim(dim, frame)
             except Unbound:
                 new.append(dim)
+        span = dims[0].span.to(dims[-1].span)
+        if len(new) > 1 and axis.role is not Role.POSITION:
+            raise Broken(span, f"{show(size)} in {len(new)} parts that are new: one of them can be found")
         if len(new) > 1:
             lost = f"; `{axis.lost}` let go of it" if axis.lost else ""
-            raise Broken(dims[0].span.to(dims[-1].span), f"{show(size)} positions without a grid{lost}")
+            raise Broken(span, f"{show(size)} positions without a grid{lost}")
         if not new:
             if not self._agree(known, size, frame, dims[0].span):
-                raise Broken(dims[0].span.to(dims[-1].span), f"this is {show(known)}, here are {show(size)} positions")
+                raise Broken(span, f"this is {show(known)}, {_here(size, axis)}")
             return
-        rest = divide(size, known)
+        rest = self._part(size, known, span, frame)
         if rest is None:
-            raise Broken(dims[0].span.to(dims[-1].span), f"{show(size)} is no multiple of {show(known)}")
+            raise Broken(span, f"{show(size)} is no multiple of {show(known)}")
         self._settle(new[0], rest, frame)
 
     def _total(self, group: s.GroupDim, axis: Axis, frame: Frame) -> None:
@@ -393,4 +413,8 @@ class Annotator(Evaluator):
             dims, plus = new[0]
             self._product(dims, axis.size - total if plus else total - axis.size, axis, frame)
         elif not self._agree(total, axis.size, frame, group.span):
-            raise Broken(group.span, f"this is {show(total)}, here are {show(axis.size)} positions")
+            raise Broken(group.span, f"this is {show(total)}, {_here(axis.size, axis)}")
+
+
+def _here(size: Dim, axis: Axis) -> str:
+    return f"here are {show(size)} positions" if axis.role is Role.POSITION else f"here it is {show(size)}"

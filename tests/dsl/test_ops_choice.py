@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from building import graph, shapes, wrong
+from building import graph, keys, shapes, wrong
 from fakes import B, H, M, N, Spot, W, graph_of, grid, ids, image, made, refused, rows, tokens, vector
 
 from ogive.dsl.ops import RECORDS
@@ -124,6 +124,24 @@ def test_roles_of_a_regrouped_tensor() -> None:
     assert roles("B C h w", "B (h w) C") == ["batch", "position", "channel"]
     assert roles("B N (heads=2 d=4)", "B heads N d") == ["batch", "head", "position", "channel"]
     assert roles("B C (h=2 w=3)", "B C h w") == ["batch", "channel", "row", "column"]
+
+
+def test_a_part_of_an_axis_is_found_or_pinned_by_an_expression() -> None:
+    four = "size = 8\nrelu : {}\nrearrange : {}"
+    for left, right, shape in [
+        ("B (a 4) h w", "B (h w a) 4", "B (2 H W) 4"), ("B (a r=size/4) h w", "B a r (h w)", "B 4 2 H*W"),
+        ("B (r=size*2/4 a) h w", "B (a r) h w", "B (2 4) H W"), ("B C (h r=size/4) w", "B (r C) h w", "B 16 H/2 W"),
+        ("B C (2 k) 2*j", "B (C k) 2 2*j", "B 4*H 2 W"), ("B C=4*c h w", "B C (h w)", "B 8 H*W"),
+    ]:
+        assert shapes(four.format(left, right) + f"\nrelu : {shape}", "input x: B 8 H W")
+    [guard] = graph("relu : B C (2 k) w", "input x: B 8 H W").guards
+    assert guard.condition.show() == "H % 2 == 0"
+    assert shapes("relu : B (a 4) h w\nlinear(a) as \"fc\"", "input x: B 12 H W") == ["B 3 H W"]
+    assert keys("size = 8\nrelu : B r=size/4 H W\nlinear(r) as \"fc\"", "input x: B 2 H W") == ["fc.weight", "fc.bias"]
+    wrong("relu : B (a 4) h w", "input x: B 18 H W", code="A202", words="18 is no multiple of 4")
+    wrong("relu : B (a b) h w", "input x: B 18 H W", code="A202", words="2 parts that are new")
+    wrong("relu : B (2 3) h w", "input x: B 18 H W", code="A202", words="this is 6, here it is 18")
+    wrong("relu : B 2*k h w", "input x: B 9 H W", code="A202", words="9 gives no whole number for `k`")
 
 
 def test_a_learned_tensor_states_its_roles() -> None:
