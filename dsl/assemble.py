@@ -15,6 +15,7 @@ from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Given, Graph, Guard, Node, Parameter, Returned, edges_of
 from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Primitive, Reference
+from ogive.dsl.rooms import guards_of
 from ogive.dsl.types import Axis, Segment, Tensor
 from ogive.dsl.undecided import Undecided
 from ogive.dsl.when import TRAINING, Case, When, cases
@@ -188,7 +189,7 @@ def _known(work: Work, nodes: Mapping[str, Node], free: Mapping[str, Any], absen
 def _guards(work: Work, one: _Decided) -> tuple[Guard, ...]:
     """The assumptions about one kind of call."""
     if not one.case:
-        return tuple(work.guards.values())
+        return _with_rooms(list(work.guards.values()), work, one)
     found: list[Guard] = []
     for guard in work.guards.values():
         if not one.holds(guard.when):
@@ -202,7 +203,13 @@ def _guards(work: Work, one: _Decided) -> tuple[Guard, ...]:
                        label=f"there {show(condition.left)} and {show(condition.right)}")
         if holds is None:
             found.append(replace(guard, condition=condition))
-    return tuple(found)
+    return _with_rooms(found, work, one)
+
+
+def _with_rooms(guards: list[Guard], work: Work, one: _Decided) -> tuple[Guard, ...]:
+    """The assumptions, and what windows need of the sizes."""
+    rooms = [replace(room, size=one.dim(room.size)) for room in work.rooms.values() if one.holds(room.when)]
+    return (*guards, *guards_of(rooms, guards))
 
 
 def _parameters(work: Work, nodes: Mapping[str, Node]) -> dict[str, Parameter]:

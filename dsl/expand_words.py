@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 from itertools import count
 
 from ogive.dsl import limits
@@ -53,6 +54,9 @@ def number_text(value: float) -> str:
     if len(plain.lstrip("-")) <= limits.LITERAL_DIGITS:
         return plain
     sign, digits, power = Decimal(plain).as_tuple()
+    if 10 ** -int(power) > limits.INTEGER:
+        near = Fraction(plain).limit_denominator(10**limits.LITERAL_DIGITS - 1)
+        return f"{near.numerator} / {near.denominator}"
     return f"{'-' * sign}{''.join(map(str, digits))} / 10**{-int(power)}"
 
 

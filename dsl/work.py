@@ -19,6 +19,7 @@ from ogive.dsl.load import Unit
 from ogive.dsl.meter import exhausted, spend
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.ops.record import Mismatch, Weight
+from ogive.dsl.rooms import Room
 from ogive.dsl.source import Span
 from ogive.dsl.unknown import is_unknown
 from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent
@@ -140,6 +141,8 @@ class Work:
     depths: list[int] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     guards: dict[Condition, Guard] = field(default_factory=dict)
+    rooms: dict[tuple[int, Dim], Room] = field(default_factory=dict)
+    """What windows need of free sizes."""
     results: dict[str, Edge] = field(default_factory=dict)
     free: dict[str, tuple[str, int]] = field(default_factory=dict)
     scopes: dict[str, Span] = field(default_factory=dict)
@@ -359,6 +362,15 @@ class Place:
             raise Mismatch(f"{what}: `{condition.show()}` does not hold", code="A206")
         if verdict is None:
             self._assume(condition, what)
+
+    def fits(self, need: int, size: Dim, what: str) -> None:
+        if need <= 1 or isinstance(size, int):
+            return
+        known, when = self.work.rooms.get((need, size)), self.work.when
+        if known is None:
+            self.work.rooms[need, size] = Room(need, size, what, self.span, when)
+        elif known.when is not when:
+            self.work.rooms[need, size] = replace(known, when=known.when | when)
 
     def divide(self, left: Dim, right: Dim, what: str) -> Dim:
         try:

@@ -39,6 +39,10 @@ class Spot:
             raise Mismatch(f"{what}: {size} > {limit}", code="A206")
         self.guards.append((size, limit))
 
+    def fits(self, need: int, size: Dim, what: str) -> None:
+        if need > 1:
+            self.guards.append((need, size))
+
     def divide(self, left: Dim, right: Dim, what: str) -> Dim:
         exact = divide(left, right)
         if exact is not None:

@@ -122,12 +122,13 @@ class Conv(Primitive):
         if pad is not None and self.pad_mode in ("reflect", "circular"):
             room = 0 if self.pad_mode == "circular" else 1
             for n, p in zip(sizes, pad, strict=True):
+                at.fits(p + room, n, f'the padding {p} of pad_mode="{self.pad_mode}"')
                 if isinstance(n, int) and p > n - room:
                     raise Mismatch(
                         f'pad_mode="{self.pad_mode}" takes {p} positions from an axis of {n}', setting="pad", input=0,
                         help=f"a padding of at most {n - room}",
                     )
-        made = slid("conv", sizes, kernel, stride, pad, dilation)
+        made = slid(at, "conv", sizes, kernel, stride, pad, dilation)
         return (answered(x, made, at.node, self.out),)
 
     def windows(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -181,6 +182,7 @@ class TransposeConv(Primitive):
                     help=f"a number from 0 to {max(s, d) - 1}",
                 )
             size = (n - 1) * s - 2 * p + d * (k - 1) + more + 1
+            at.fits((2 * p - d * (k - 1) - more + s - 1) // s + 1, n, f"the padding {p} of `transpose_conv`")
             if isinstance(size, int) and size < 1:
                 raise Mismatch(f"nothing is left of an axis of {n} with a padding of {p}", setting="pad", input=0)
             out.append(size)
@@ -228,7 +230,7 @@ class Patchify(Primitive):
         rank = len(sizes)
         stride = self.size if self.stride is None else self.stride
         windows = each(self.size, rank, "size"), each(stride, rank, "stride"), each(self.pad, rank, "pad")
-        grid = slid("patchify", sizes, *windows, (1,) * rank)
+        grid = slid(at, "patchify", sizes, *windows, (1,) * rank)
         made = tokens_of(x.axes[0], grid, self.out, at.node)
         if self.normed is None:
             return (made,)

@@ -51,7 +51,7 @@ class DeformConv(Primitive):
             raise Mismatch(f"{x.shape[1]} channels do not divide into {self.offset_groups} offset groups",
                            setting="offset_groups", input=0, code="A203")
         kernel, stride, pad, dilation = self.windows()
-        made = laid(x, slid(self.op, sizes, kernel, stride, pad, dilation), at.node, self.out)
+        made = laid(x, slid(at, self.op, sizes, kernel, stride, pad, dilation), at.node, self.out)
         taps = prod(kernel) * self.offset_groups
         for i, (t, name, wide) in enumerate(zip(others, ("offset", "mask"), (2 * taps, taps), strict=False), start=1):
             self._beside(at, t, name, wide, made, i)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ogive.dsl.dims import Dim, ceil_div
-from ogive.dsl.ops.record import Mismatch
+from ogive.dsl.ops.record import Mismatch, Site
 from ogive.dsl.types import SPATIAL, Axis, Role, Segment, Tensor
 
 __all__ = [
@@ -111,7 +111,7 @@ def area(sizes: tuple[Dim, ...]) -> Dim:
 
 
 def slid(
-    op: str, sizes: tuple[Dim, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
+    at: Site, op: str, sizes: tuple[Dim, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
     pad: tuple[int, ...] | None, dilation: tuple[int, ...], ceil: bool = False,
 ) -> tuple[Dim, ...]:
     """How many places a window has along each axis: `floor((n + 2*pad - dilation*(k - 1) - 1) / stride) + 1`.
@@ -120,7 +120,7 @@ def slid(
     the padding before it, as in torch.
 
     Raises:
-        Mismatch: the window is larger than the padded input.
+        Mismatch: the window is larger than the padded input; of a free size, it is demanded of the call.
     """
     if pad is None:
         return tuple(ceil_div(n, s) for n, s in zip(sizes, stride, strict=True))
@@ -135,6 +135,9 @@ def slid(
                 + (f", padded by {'x'.join(map(str, pad))}" if any(pad) else ""),
                 setting="size", input=0, help=f"a window of {n + 2 * p} fits, or more padding",
             )
+        if not isinstance(n, int):
+            over = s - 1 if ceil and p + s <= reach else reach - 1 if ceil else 0
+            at.fits(reach - 2 * p - over, n, f"the window {'x'.join(map(str, kernel))} of `{op}`")
         if not ceil:
             out.append((n + 2 * p - reach) // s + 1)
         elif p + s <= reach:

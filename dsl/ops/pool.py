@@ -46,7 +46,7 @@ class _Window(Primitive):
         if pad is None and ceil:
             raise Mismatch('pad="same" rounds up already', setting="ceil", help="leave `ceil` out")
         steps = each(dilation, len(sizes), "dilation")
-        return laid(x, slid(self.op, sizes, kernel, stride, pad, steps, ceil), at.node)
+        return laid(x, slid(at, self.op, sizes, kernel, stride, pad, steps, ceil), at.node)
 
 
 class MaxPool(_Window):
@@ -110,7 +110,7 @@ class MaxUnpool(_Window):
         kernel, stride, pad = self.windows(len(sizes))
         if pad is None:
             raise Mismatch('`max_pool` notes no places with pad="same"', setting="pad", help="a padding in numbers")
-        for have, pooled in zip(sizes, slid(self.op, wide, kernel, stride, pad, (1,) * len(sizes)), strict=True):
+        for have, pooled in zip(sizes, slid(at, self.op, wide, kernel, stride, pad, (1,) * len(sizes)), strict=True):
             if isinstance(have, int) and isinstance(pooled, int) and have != pooled:
                 raise Mismatch(f"`max_pool({self.size})` of `{self.like}` gives {pooled} where {have} come in",
                                setting="like", input=0, help="`like=` names what the pool was fed")

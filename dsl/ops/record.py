@@ -138,6 +138,10 @@ class Site(Protocol):
     def most(self, size: Dim, limit: Dim, what: str) -> None:
         """Demand `size <= limit`: proved, refuted (`Mismatch` with `what` in its title) or kept as a guard."""
 
+    def fits(self, need: int, size: Dim, what: str) -> None:
+        """Demand that an axis, along which a window of the op slides, has `need` elements: where its size is free, a
+        guard. The op itself refuses a number that is too small."""
+
 
 RECORDS: Final[dict[str, type[Primitive]]] = {}
 """Every primitive by its name in the language."""

@@ -122,7 +122,7 @@ def test_transposed_tokens_lay_their_grid_aside() -> None:
 def test_a_promise_that_depends_is_a_guard() -> None:
     assert guards("max_pool(4) : B C H/4 W/4") == ["H % 4 == 0", "W % 4 == 0"]
     assert guards("conv(8, stride=4) as \"c\" : B C ceil(H/4) .") == []
-    assert guards("max_pool(4) : B C h w") == []
+    assert guards("max_pool(4) : B C h w") == ["H >= 4", "W >= 4"]
     assert guards("relu : B C H H") == ["W == H"]
 
 
@@ -138,7 +138,7 @@ def test_an_assert_is_a_premise_of_what_stands_below() -> None:
 
 def test_an_assert_does_not_travel_out_of_its_block() -> None:
     part = "block P:\n    input x: B C H W\n    assert H % 4 == 0\n    relu"
-    assert guards("P\nmax_pool(4) : B C H/4 .", above=part) == ["H % 4 == 0"]
+    assert guards("P\nmax_pool(4) : B C H/4 .", above=part) == ["H % 4 == 0", "W >= 4"]
     wrong("P\nrepeat 2 if H % 4 == 0 else 1:\n    relu", above=part, code="A210")
 
 
