@@ -64,8 +64,9 @@ def word_of(wanted: str, scope: bool) -> str:
     """A name that may stand where this one is wanted."""
     word = re.sub(r"\W", "_", wanted) or "node"
     word = f"n{word}" if word[0].isdigit() else word
-    close = scope and nearest(word, CONTAINERS) is not None
-    return f"{word}_" if word in RESERVED or word in MODULE_MEMBERS or close else word
+    if scope and nearest(word, CONTAINERS) is not None:  # `gat:` would be taken for a slip of `gate:`
+        return f"{word}_scope"
+    return f"{word}_" if word in RESERVED or word in MODULE_MEMBERS else word
 
 
 def numbered(op: str, taken: set[str]) -> str:
