@@ -98,6 +98,7 @@ class Bodies(Asserts):
         outs: list[Result] = []
         labels: list[str] = []
         for result in st.results:
+            self.tensor_meant(result.value)
             value = self.there(self.value(result.value, frame), result.value.span)
             if is_list(value):
                 outs.append(self.listed(value, result.value.span))

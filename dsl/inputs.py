@@ -75,6 +75,16 @@ class Inputs(Annotations):
                            help="settings stand in the parentheses: `x -> linear(64)`")
         return outs
 
+    def tensor_meant(self, expr: s.Expr) -> None:
+        """Refuse `?` where a tensor is meant: no number that stands for it would do.
+
+        Raises:
+            ArchError: A207.
+        """
+        if isinstance(expr, s.Ask):
+            raise fail("A207", "`?` stands for a number, and a tensor is meant here", expr.span,
+                       help="the name of the tensor; `?` stands in place of a number: `linear(?)`")
+
     def operand(self, expr: s.Expr, frame: Frame) -> Any:
         """The value of an expression where data is meant: an op that makes data from nothing is run."""
         return self.as_data(self.value(expr, frame), frame, expr.span)

@@ -91,9 +91,10 @@ class Scans(Repeats):
             raise fail("A141", "a `scan` emits once for each position", st.span,
                        labels=[Label(loop.emitted.span, "first here")],
                        help="several results on one line: `emit a, b=b`")
-        loop.emitted = st
+        loop.emitted, loop.outs = st, (POISON,)  # until what is emitted stands
         outs: list[Out | Poison] = []
         for result in st.results:
+            self.tensor_meant(result.value)
             value = self.there(self.operand(result.value, frame), result.value.span)
             if is_list(value):
                 raise fail("A140", f"`emit` takes tensors; here is {describe(value)}", result.value.span,
@@ -106,6 +107,7 @@ class Scans(Repeats):
     # ------------------------------------------------------------------------------------ what enters
     def _sequence(self, name: str, expr: s.Expr, frame: Frame) -> tuple[str, Out]:
         """A sequence: data with one position axis."""
+        self.tensor_meant(expr)
         value = self.there(self.operand(expr, frame), expr.span)
         if not isinstance(value, Bundle | Out | ParamValue | Poison) and not is_list(value):
             raise fail("A146", f"`scan` goes over a tensor; here is {describe(value)}", expr.span,
