@@ -75,6 +75,7 @@ def numbered(op: str, taken: set[str]) -> str:
 
 
 def unused(word: str, taken: set[str]) -> str:
+    """A word, numbered where it is taken."""
     name, number = word, 1
     while name in taken:
         number += 1
