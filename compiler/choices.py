@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ogive.compiler.explain import Account, On, Unfused, accounts
-from ogive.dsl.graph import Graph
+from ogive.compiler.explain import Account
 
-__all__ = ["Chosen", "choices", "chosen_of"]
+__all__ = ["Chosen", "chosen_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +15,6 @@ class Chosen:
 
     kernel: str | None
     precision: str | None
-
-
-def choices(graph: Graph, on: On, unfused: Unfused, given: Mapping[str, int] | None = None) -> dict[str, Chosen]:
-    """What the policy says of each attention at sizes, as `explain` tells it.
-
-    Raises:
-        ArchError: as `accounts`.
-    """
-    return chosen_of(accounts(graph, given, unfused, on))
 
 
 def chosen_of(told: tuple[Account, ...]) -> dict[str, Chosen]:

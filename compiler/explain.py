@@ -140,7 +140,9 @@ def _account(graph: Graph, node: Node, values: Mapping[str, int], unfused: Unfus
         raise fail("A802", error.title, node.span, help=error.help) from None
     except Mismatch as error:
         raise fail("A802", error.title, node.span, help=error.help) from None
-    return replace(told, precision=precision, choice=choose(case, on.gpu, on.kernel, node.span))
+    choice = choose(case, on.gpu, on.kernel, node.span)
+    doubts = () if choice.doubt is None else (f"INT8 does not pay here: {choice.doubt}",)
+    return replace(told, precision=precision, choice=choice, notes=(*told.notes, *doubts))
 
 
 def _told(

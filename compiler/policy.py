@@ -8,17 +8,19 @@ Predictions rank kernels; they are no measurements.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from ogive.compiler.roofline import Floor, Tile, Work, covered, floor
+from ogive.compiler.roofline import Floor, Tile, Work, covered, floor, multiplied
 from ogive.compiler.targets import Figure, Gpu
-from ogive.dsl.diagnostics import fail, offer
+from ogive.dsl.diagnostics import ArchError, fail, offer
 from ogive.dsl.patterns.part import ALL, TRIANGLE, Part, Refusal
 from ogive.dsl.source import Span
 
-__all__ = ["KERNELS", "PACES", "Case", "Choice", "Prediction", "choose", "refusal"]
+__all__ = [
+    "INT8", "KERNELS", "PACES", "Case", "Choice", "Prediction", "choose", "no_gain", "no_int8", "refusal",
+]
 
 KERNELS: Final[Mapping[str, str]] = MappingProxyType({
     "flash": "this package's own kernel, in Triton",
@@ -34,6 +36,10 @@ TILES: Final[Mapping[str, Tile]] = MappingProxyType({
 """How many queries and keys each takes at once; of `flash` the smallest that it is compiled for."""
 
 HALVES: Final = ("bf16", "fp16")
+INT8: Final = ("int8", "int8-token")
+FEW_KEYS: Final = 1024
+"""With fewer keys for a query, making codes costs about what they save: from figures of SageAttention's users."""
+
 CLOSE: Final = 1.05
 """Predictions that are nearer to each other say nothing."""
 
@@ -70,6 +76,9 @@ PACES: Final[Mapping[str, Mapping[int, Mapping[int, Figure]]]] = MappingProxyTyp
 })
 """The share of the floor of products and exponentials that a kernel reaches at many positions, by the first number of
 the compute capability and the channels of a head."""
+
+OLDER: Final = Figure(0.10, "assumed: of 10.0 Triton multiplies INT8 by `mma.sync`, not by the tensor core's own")
+"""The share of the floor that INT8 reaches on 10.0."""
 
 FLOAT32: Final[Mapping[str, float]] = MappingProxyType({"flash": 0.5, "sdpa-efficient": 0.6})
 """The same share of plain float32 arithmetic: assumed."""
@@ -119,6 +128,7 @@ class Choice:
         reason: why this one.
         others: the predictions of the kernels that could do it too.
         refused: the kernels that cannot, each with its reason.
+        doubt: why the precision that was asked for does not pay; None where it does.
     """
 
     kernel: str | None
@@ -127,6 +137,7 @@ class Choice:
     reason: str
     others: tuple[Prediction, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    doubt: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -149,10 +160,12 @@ def choose(case: Case, gpu: Gpu, forced: str | None = None, span: Span | None = 
     """The kernel that should be fastest, or the one that is `forced`.
 
     Raises:
-        ArchError: A740, there is no kernel of that name; A741, it does not take this attention.
+        ArchError: A740, there is no kernel of that name; A741, it does not take this attention; A749, INT8 does not.
     """
     if forced is not None and forced not in KERNELS:
         raise fail("A740", f"there is no kernel `{forced}`", help=offer(forced, KERNELS, "kernels"))
+    if case.precision in INT8 and (case.unfused or case.own) is not None:
+        raise no_int8(case.unfused or case.own or "", span)
     least = floor(case.work, gpu, case.precision)
     refused = tuple(Refusal(k, reason) for k in KERNELS if (reason := refusal(case, gpu, k)) is not None)
     those = {r.way for r in refused}
@@ -168,7 +181,41 @@ def choose(case: Case, gpu: Gpu, forced: str | None = None, span: Span | None = 
     if forced is None and best.kernel == "flash":  # as good as equal: what needs no compiler
         best = next((p for p in able[1:] if p.seconds < CLOSE * best.seconds), best)
     others = tuple(p for p in able if p is not best)
+    if case.precision in INT8:
+        gain, doubt = _gain(case, gpu, best)
+        return Choice(best.kernel, best.seconds, least, gain, others, refused, doubt)
     return Choice(best.kernel, best.seconds, least, _why(best, others, forced), others, refused)
+
+
+def no_int8(reason: str, span: Span | None) -> ArchError:
+    """A749 of an attention that INT8 does not compute."""
+    return fail("A749", f"INT8 does not compute this attention: {reason}", span,
+                help='say where INT8 is meant, by path: `--precision "blocks.*.attn=int8"`')
+
+
+def no_gain(case: Case, gpu: Gpu) -> str | None:
+    """Why INT8 is not faster than 16 bits; None where it should be."""
+    if gpu.capability // 10 == 10:
+        return "Triton multiplies INT8 by the instructions of older GPUs there"
+    if floor(case.work, gpu, "bf16").bound == "memory":
+        return "it waits for memory, and codes are to be written and read besides"
+    if gpu.capability // 10 == 9 and case.work.width < 80:
+        return "exponentials are its limit there with heads of fewer than 80 channels"
+    seen = case.work.pairs // max(1, case.work.heads * case.work.queries)
+    if seen < FEW_KEYS:
+        return f"a query sees {seen} keys; making codes is worth it from about {FEW_KEYS:,}"
+    return None
+
+
+def _gain(case: Case, gpu: Gpu, best: Prediction) -> tuple[str, str | None]:
+    """What INT8 gains over the kernel that is best in bf16, and why it does not pay; None where it does."""
+    doubt, plain = no_gain(case, gpu), choose(replace(case, precision="bf16"), gpu)
+    ratio = (plain.seconds or 0.0) / best.seconds
+    if doubt is None and ratio < CLOSE:
+        doubt = f"`{plain.kernel}` in bf16 should be {'about as fast' if ratio > 1 / CLOSE else 'faster'}"
+    if doubt is not None:
+        return "it was asked for", doubt
+    return f"{ratio:.2f} times as fast as `{plain.kernel}` in bf16 should be", None
 
 
 def _why(best: Prediction, others: Sequence[Prediction], forced: str | None) -> str:
@@ -191,6 +238,8 @@ def refusal(case: Case, gpu: Gpu, kernel: str) -> str | None:
         return case.unfused
     if kernel == "flash":
         return case.own
+    if case.precision in INT8:
+        return "it knows no INT8"
     if case.precision == "tf32":
         return "torch decides by itself whether float32 is computed in TF32"
     if kernel == "sdpa-efficient":
@@ -238,10 +287,11 @@ def _no_matrix(case: Case) -> str | None:
 def _predict(case: Case, gpu: Gpu, kernel: str, least: Floor) -> Prediction:
     work, width = case.work, _rounded(kernel, case.work.width)
     pairs = _pairs(case, kernel)
-    flop = 2 * work.batch * pairs * (width + _rounded(kernel, work.values))
-    busy = max(flop / gpu.rate(case.precision), work.batch * pairs / gpu.exp.value) / _pace(kernel, gpu, case)
+    rounded = replace(work, width=width, values=_rounded(kernel, work.values))
+    products = multiplied(rounded, gpu, case.precision, pairs)
+    busy = max(products, work.batch * pairs / gpu.exp.value) / _pace(kernel, gpu, case)
     moved = (work.traffic(case.precision) + _copies(case, kernel)) / gpu.bytes_a_second
-    calls = max(1, len(case.parts))
+    calls = max(1, len(case.parts)) + (2 if case.precision in INT8 else 0)
     programs = _programs(case, kernel)
     waves = -(-programs // gpu.sms) * gpu.sms / programs  # what stands still while the last programs run
     seconds = calls * gpu.launch.value + max(busy * min(waves, gpu.sms), moved)
@@ -275,15 +325,21 @@ def _programs(case: Case, kernel: str) -> int:
 def _pace(kernel: str, gpu: Gpu, case: Case) -> float:
     if case.precision == "float32":
         return FLOAT32.get(kernel, 0.5)
+    if case.precision in INT8 and gpu.capability // 10 == 10:
+        return OLDER.value
     table = PACES[kernel][gpu.capability // 10]
     return table[64 if case.work.width <= 64 else 128].value
 
 
 def _copies(case: Case, kernel: str) -> int:
     """Bytes that a kernel moves besides: q, k, v and answers brought into order, matrices of a bias, merged answers."""
+    work, found = case.work, 0
+    if case.precision in INT8:  # 16 bits are read, k of them twice, codes written and read
+        q, k, v = (work.heads * work.queries * work.width, work.kv_heads * work.keys * work.width,
+                   work.kv_heads * work.keys * work.values)
+        return work.batch * (2 * q + 4 * k + (4 * v if case.precision == "int8-token" else 0))
     if kernel == "flash":
         return 0
-    work, found = case.work, 0
     each = work.batch * (work.width + work.values) * (4 if case.precision == "float32" else 2)
     for part in case.parts:
         share, rows = len(part.heads) * part.batch, part.q.count + part.k.count

@@ -2,6 +2,8 @@
 
     float32    products in float32, no tensor cores        bf16, fp16    products of halves, sums in float32
     tf32       float32 whose products are rounded to 10 bits: asked for by name alone
+    int8       scores from INT8 codes of q and k per block of 64, weights and v in fp16
+    int8-token the same per token, weights and v in INT8 too: both for inference, both by name alone
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from ogive.compiler.targets import PRECISIONS
+from ogive.compiler.targets import IN_ATTENTION
 from ogive.dsl.diagnostics import fail, offer
 
 __all__ = ["DEFAULT", "Precision", "precision_of"]
@@ -66,8 +68,8 @@ def precision_of(given: str | Mapping[str, str] | Sequence[str] | None, default:
         words = [given] if isinstance(given, str) else list(given)
         pairs = [(path or "*", word) for path, _, word in (text.rpartition("=") for text in words)]
     for _, word in pairs:
-        if word not in PRECISIONS:
-            raise fail("A742", f"there is no precision `{word}`", help=offer(word, PRECISIONS, "precisions"))
+        if word not in IN_ATTENTION:
+            raise fail("A742", f"there is no precision `{word}`", help=offer(word, IN_ATTENTION, "precisions"))
     for path, word in pairs:
         default = word if path == "*" else default
     return Precision(tuple((path, word) for path, word in pairs if path != "*"), default)

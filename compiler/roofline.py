@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final, Literal
 
-from ogive.compiler.targets import PRECISIONS, Gpu
+from ogive.compiler.targets import IN_ATTENTION, Gpu
 from ogive.dsl.patterns.part import ALL, Band, Part
 
-__all__ = ["Bound", "Floor", "Tile", "Work", "covered", "floor", "work_of"]
+__all__ = ["Bound", "Floor", "Tile", "Work", "covered", "floor", "multiplied", "work_of"]
 
 Bound = Literal["products", "exponentials", "memory"]
 Tile = tuple[int, int]
@@ -54,7 +54,7 @@ class Work:
     def traffic(self, precision: str) -> int:
         """Bytes that must be read and written: q, k, v, the answer and the tables of the bias, each once."""
         q, k = self.heads * self.queries, self.kv_heads * self.keys
-        return PRECISIONS[precision] * self.batch * (q + k) * (self.width + self.values) + self.bias
+        return IN_ATTENTION[precision] * self.batch * (q + k) * (self.width + self.values) + self.bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,22 @@ class Floor:
         return max(named)[1]
 
 
+def multiplied(work: Work, gpu: Gpu, precision: str, pairs: int | None = None) -> float:
+    """Seconds of both products over so many pairs of a sample, at the rate of large ones; those of the set by default.
+
+    In INT8 that of the scores goes at the rate of integers, and that of the values with `int8-token`.
+    """
+    if precision not in ("int8", "int8-token"):
+        return work.flop(pairs) / gpu.rate(precision)
+    each = 2 * work.batch * (work.pairs if pairs is None else pairs)
+    second = "int8" if precision == "int8-token" else "fp16"
+    return each * work.width / gpu.rate("int8") + each * work.values / gpu.rate(second)
+
+
 def floor(work: Work, gpu: Gpu, precision: str) -> Floor:
     """The least time of an attention on a GPU: both products at the rate of large ones, everything read once."""
     return Floor(
-        work.flop() / gpu.rate(precision), work.batch * work.pairs / gpu.exp.value,
+        multiplied(work, gpu, precision), work.batch * work.pairs / gpu.exp.value,
         work.traffic(precision) / gpu.bytes_a_second,
     )
 

@@ -13,10 +13,16 @@ from typing import Final
 
 from ogive.dsl.diagnostics import fail, offer
 
-__all__ = ["AUTO", "CPU", "PRECISIONS", "TARGETS", "Figure", "Gpu", "Target", "check_target", "gpu_named", "gpu_of"]
+__all__ = [
+    "AUTO", "CPU", "IN_ATTENTION", "PRECISIONS", "TARGETS", "Figure", "Gpu", "Target", "check_target", "gpu_named",
+    "gpu_of",
+]
 
 PRECISIONS: Final[Mapping[str, int]] = MappingProxyType({"float32": 4, "tf32": 4, "bf16": 2, "fp16": 2})
-"""What the products of attention may be computed in, and how many bytes a number of q, k and v then has."""
+"""What products may be computed in, and how many bytes a number then has."""
+
+IN_ATTENTION: Final[Mapping[str, int]] = MappingProxyType({**PRECISIONS, "int8": 2, "int8-token": 2})
+"""What the products of attention may be computed in, and how many bytes a number of q, k and v has as it arrives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ogive.compiler.attention_case import name_of
-from ogive.compiler.kernels import launch, operator
+from ogive.compiler.kernels import int8_operator, launch, operator
 from ogive.compiler.kernels.ready import DEVICE, TAKERS
 from ogive.compiler.kernels.setting import Device, Setting
 from ogive.compiler.module import Network
@@ -50,6 +50,8 @@ class _Calls(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.ogive.attention.default:
             launch.forward(operator.call_of(*args, **(kwargs or {})))
+        if func is torch.ops.ogive.attention_int8.default:
+            int8_operator.launched(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 

@@ -4,8 +4,10 @@
     per token   codes of a row share a scale; v in INT8, a scale for each channel; weights too: 255 levels of what
                 stands before the sum divides, code = round(255 p) - 128, and 128 column sums of v are added back
 
-The un-normalised weight is what gets 255 levels: the largest of a row is 1 whatever the length, whereas the normalised
-one shrinks with it. Products of codes are sums of integers and exact. Heads with a flag are computed in 16 bits.
+The un-normalised weight is what gets 255 levels, against the largest score of its row in the tile: the largest is 1
+whatever the length, whereas the normalised one shrinks with it. Against the largest score so far, as SageAttention has
+it, all weights below 1/510 would be lost, together up to a third of a row that has a few keys of large scores. Products
+of codes are sums of integers and exact. Heads with a flag are computed in 16 bits.
 
 (Zhang et al. 2025, SageAttention, arXiv:2410.02367.)
 """
@@ -32,14 +34,14 @@ __all__ = ["attention_int8_forward"]
 
 
 @triton.jit
-def _summed_back(acc, codes, w, BLOCK_N: tl.constexpr):
-    """acc + (code + 128) w / 255, by integers."""
+def _summed_back(acc, codes, w, share, BLOCK_N: tl.constexpr):
+    """acc + share (code + 128) w, the products of codes by integers."""
     if BLOCK_N >= 32:
         found = tl.dot(codes, w, out_dtype=tl.int32).to(tl.float32)
     else:  # a matrix instruction of INT8 takes 32 keys; these sums are exact in float32 too
         found = tl.dot(codes.to(tl.float16), w.to(tl.float16))
     whole = tl.sum(w.to(tl.int32), 0).to(tl.float32)
-    return acc + (found + 128.0 * whole[None, :]) * (1.0 / 255.0)
+    return acc + (found + 128.0 * whole[None, :]) * share[:, None]
 
 
 @triton.jit
@@ -61,20 +63,27 @@ def _tile(acc1, acc2, top, total, q1, q2, q_steps, k8, k_scale, v, mask, bias, t
         seen = seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP, BLOCK_N)
     s = scored(s, seen, tables, bias, mask, scale, batch, head, q_at, k_at, keys, bias_b, bias_h, bias_q, mask_b,
                mask_h, mask_q, mask_k, b0, b1, gap, CHECKED, BIAS, AXES, PREFIX, MASK, MASK_ROWS)
-    p, fade, higher = weighed(s, top, CHECKED, MASK)
     w1 = rows_of(v, k_at, v_n, 0, E1, E)
     w2 = w1
     if E2 > 0:
         w2 = rows_of(v, k_at, v_n, E1, E2, E)
-        acc2 = acc2 * fade[:, None]
     if TOKEN:
+        none = tl.full((q_steps.shape[0],), float("-inf"), tl.float32)
+        p, _, here = weighed(s, none, CHECKED, MASK)  # 1 at the largest of the tile
         level = tl.floor(p * 255.0 + 0.5)
-        total = total * fade + tl.sum(level, 1) * (1.0 / 255.0)  # what is multiplied is what is summed
+        higher = tl.maximum(top, here)
+        base = tl.where(higher == float("-inf"), 0.0, higher)
+        fade = tl.exp2(top - base)
+        share = tl.exp2(here - base) * (1.0 / 255.0)
+        total = total * fade + tl.sum(level, 1) * share  # what is multiplied is what is summed
         code = (level - 128.0).to(tl.int8)
-        acc1 = _summed_back(acc1 * fade[:, None], code, w1, BLOCK_N)
+        acc1 = _summed_back(acc1 * fade[:, None], code, w1, share, BLOCK_N)
         if E2 > 0:
-            acc2 = _summed_back(acc2, code, w2, BLOCK_N)
+            acc2 = _summed_back(acc2 * fade[:, None], code, w2, share, BLOCK_N)
     else:
+        p, fade, higher = weighed(s, top, CHECKED, MASK)
+        if E2 > 0:
+            acc2 = acc2 * fade[:, None]
         total = total * fade + tl.sum(p, 1)
         acc1, acc2 = product_back(acc1 * fade[:, None], acc2, p, w1, w2, E2, "ieee")
     return acc1, acc2, higher, total

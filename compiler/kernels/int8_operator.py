@@ -12,7 +12,7 @@ from ogive.compiler.kernels.operator import call_of
 from ogive.compiler.kernels.setting import Int8
 from ogive.compiler.lower.attention_int8 import no_gradients
 
-__all__ = ["FORMS", "attention_int8"]
+__all__ = ["attention_int8", "launched"]
 
 FORMS: dict[str, Int8] = {"int8": "block", "int8-token": "token"}
 """The words of a precision, and what the kernels call them."""
@@ -29,6 +29,14 @@ def attention_int8(
         form: "int8": q and k per block of 64, v in 16 bits; "int8-token": q and k per token, v and weights in INT8.
         reach: heads with larger numbers are computed in 16 bits, and flagged with 1.
     """
+    return launched(q, k, v, mask, bias, tables, spec, scale, form, reach)
+
+
+def launched(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, bias: Tensor | None, tables: Tensor, spec: str, scale: float,
+    form: str, reach: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The launches of a call of the operator."""
     call = call_of(q, k, v, mask, bias, tables, None, spec, scale, 0.0, "ieee")
     return int8_launch.forward(call, FORMS[form], reach)
 

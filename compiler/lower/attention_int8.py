@@ -2,7 +2,7 @@
 
     int8        q and k less its mean over the keys as INT8 codes, a scale for 64 neighbours; weights and v as they are
     int8-token  a scale for each token; v as codes with a scale for each channel; weights of 255 levels, before the sum
-                divides: p = exp(score - largest so far), code = round(255 p), tiles of 64 keys one after the other
+                divides: p = exp(score - largest of the tile), code = round(255 p), tiles of 64 keys one after the other
 
 It is right here, and no faster. Products of codes are integers below 2^24, so float32 multiplies them exactly.
 (Zhang et al. 2025, SageAttention, arXiv:2410.02367.)
@@ -92,7 +92,8 @@ def rounded(q: Tensor, k: Tensor, precision: str) -> tuple[Tensor, Tensor]:
 def by_levels(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, scale: float | None, causal: bool) -> Tensor:
     """softmax(q k^T scale + added) v with weights of 255 levels and v of INT8, of q and k from `rounded`.
 
-    `added` is True where a query may see a key, or added, `B|1 H|1 N|1 M`. A query that sees nothing answers zeros.
+    `added` is True where a query may see a key, or added, `B|1 H|1 N|1 M`, or less on the left. A query that sees
+    nothing answers zeros.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     wide = v.float()
@@ -106,6 +107,8 @@ def by_levels(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None, scale: floa
         seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()[None, None]
         added = seen if added is None else added & seen if added.dtype == torch.bool else (
             added.masked_fill(~seen, float("-inf")))
+    if added is not None:
+        added = added.reshape(*[1] * (4 - added.dim()), *added.shape)
     each = max(1, ROWS // max(1, k.shape[2]))
     found = [
         _rows(q[:, :, at : at + each], k, w, added if added is None or added.shape[2] == 1 else
@@ -124,11 +127,13 @@ def _rows(q: Tensor, k: Tensor, w: Tensor, added: Tensor | None, scale: float) -
         if added is not None:
             some = added[..., at : at + TILE] if added.shape[3] > 1 else added
             scores = scores.masked_fill(~some, float("-inf")) if some.dtype == torch.bool else scores + some
-        higher = torch.maximum(top, scores.amax(-1, keepdim=True))
+        here = scores.amax(-1, keepdim=True)
+        own = torch.where(here == float("-inf"), 0.0, here)
+        level = ((scores - own).exp() * 255 + 0.5).floor()
+        higher = torch.maximum(top, here)
         base = torch.where(higher == float("-inf"), 0.0, higher)
-        level = ((scores - base).exp() * 255 + 0.5).floor()
-        fade = (top - base).exp()
-        out = out * fade + level @ w[:, :, at : at + TILE]
-        total = total * fade + level.sum(-1, keepdim=True)
+        fade, share = (top - base).exp(), (here - base).exp()
+        out = out * fade + level @ w[:, :, at : at + TILE] * share
+        total = total * fade + level.sum(-1, keepdim=True) * share
         top = higher
     return torch.where(total > 0, out / torch.where(total > 0, total, 1.0), 0.0)

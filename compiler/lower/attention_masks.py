@@ -218,6 +218,16 @@ class SetAttention(nn.Module):
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
         mask: Tensor | None = None, table: Tensor | None = None,
     ) -> Tensor:
+        drop = self.drop if self.training else 0.0
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=self.hidden(q, queries, keys, mask, table), dropout_p=drop, is_causal=self.causal,
+            scale=self.scale,
+        )
+
+    def hidden(
+        self, q: Tensor, queries: tuple[int, ...], keys: tuple[int, ...], mask: Tensor | None, table: Tensor | None
+    ) -> Tensor | None:
+        """What is added to the scores of all pairs, or which of them are seen; None for neither."""
         added = mask
         if self.seen is not None:
             seen = self.seen(q, queries, keys)
@@ -231,10 +241,7 @@ class SetAttention(nn.Module):
                 added = bias
             else:
                 added = torch.where(added, bias, float("-inf")) if added.dtype == torch.bool else bias + added
-        drop = self.drop if self.training else 0.0
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=added, dropout_p=drop, is_causal=self.causal, scale=self.scale
-        )
+        return added
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, drop={self.drop}, causal={self.causal}"

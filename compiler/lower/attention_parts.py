@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ogive.compiler.lower.attention_biases import Bias
+from ogive.compiler.lower.attention_int8 import WORDS, by_levels, no_gradients, rounded
 from ogive.compiler.lower.attention_masks import SetAttention
 from ogive.compiler.lower.attention_walk import Step, Walk, at_once
 from ogive.dsl.patterns import Pattern, PatternError
@@ -54,17 +55,34 @@ class PartsAttention(SetAttention):
         mask: Tensor | None = None, table: Tensor | None = None,
     ) -> Tensor:
         drop = self.drop if self.training else 0.0
+        if drop and self.precision in WORDS:
+            raise no_gradients()
         if self.walked is not None:
             found = self.walked.tried(q, k, v, queries, keys, mask, table, self.scale, drop, self.precision)
             if found is not None:
                 return found  # type: ignore[no-any-return]
+        if self.precision not in WORDS:
+            return self.attended(q, k, v, queries, keys, mask, table)
+        a, b = rounded(q, k, self.precision)
+        if mask is not None and mask.is_floating_point():
+            mask = mask.to(a.dtype)
+        if self.precision == "int8-token":
+            return by_levels(a, b, v, self.hidden(a, queries, keys, mask, table), self.scale, self.causal)
+        return self.attended(a, b, v.float(), queries, keys, mask, table).to(v.dtype)
+
+    def attended(
+        self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
+        mask: Tensor | None = None, table: Tensor | None = None,
+    ) -> Tensor:
+        """By torch's kernels, part by part where that is possible."""
+        drop = self.drop if self.training else 0.0
         if not is_plain(q, k, v, mask, table):
-            return super().forward(q, k, v, queries, keys, mask, table)
+            return SetAttention.forward(self, q, k, v, queries, keys, mask, table)
         if self.seen is None and mask is None and table is None and not drop and q.shape[-1] == v.shape[-1]:
-            return super().forward(q, k, v, queries, keys)
+            return SetAttention.forward(self, q, k, v, queries, keys)
         walk = self.walk(q, queries, keys)
         if walk is None:
-            return super().forward(q, k, v, queries, keys, mask, table)
+            return SetAttention.forward(self, q, k, v, queries, keys, mask, table)
         noise = (drop, *torch.randint(2**31, (3,)).tolist()) if drop else None
         about = _About(walk, self.bias, queries, keys, self.of, self.scale, noise)
         given = (q, k, v, mask, table)

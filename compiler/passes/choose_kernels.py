@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ogive.compiler.attention_case import name_of
 from ogive.compiler.choices import Chosen
 from ogive.compiler.kernels.attention import Walked
+from ogive.compiler.lower.attention_int8 import WORDS, by_levels, no_gradients, rounded
 from ogive.compiler.lower.attention_parts import PartsAttention
 from ogive.compiler.module import Network
 from ogive.compiler.passes.reading import called, replace, set_module
@@ -22,7 +23,10 @@ from ogive.dsl.patterns import Causal, Dense
 
 __all__ = ["DTYPES", "choose_kernels", "own_kernels"]
 
-DTYPES: Final = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: Final = {
+    "float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+    "int8": torch.float16, "int8-token": torch.float16,
+}
 """What q, k and v are of in each precision."""
 
 BACKENDS: Final = {
@@ -70,11 +74,17 @@ def _choose(module: Network, node: fx.Node, choice: Chosen) -> None:
     if isinstance(made, PartsAttention):
         if choice.kernel != "flash":
             made.walked = None
-        made.precision = "tf32" if choice.precision == "tf32" else "ieee"
-    elif choice.kernel is not None:
+        made.precision = _products(choice)
+    elif choice.kernel is not None or choice.precision in WORDS:
         node = _by_module(module, node, choice)
-    if choice.precision is not None:
+    if choice.precision is not None and not (choice.precision in WORDS and choice.kernel is None):
         _cast(node, DTYPES[choice.precision])
+
+
+def _products(choice: Chosen) -> str:
+    """What a kernel is told of its products."""
+    told = choice.precision
+    return told if told is not None and told in ("tf32", *WORDS) else "ieee"
 
 
 def _by_module(module: Network, node: fx.Node, choice: Chosen) -> fx.Node:
@@ -108,7 +118,7 @@ class PlainAttention(nn.Module):
     def __init__(self, choice: Chosen, scale: float | None, causal: bool) -> None:
         super().__init__()
         self.kernel = choice.kernel
-        self.precision = "tf32" if choice.precision == "tf32" else "ieee"
+        self.precision = _products(choice)
         self.scale = scale
         self.causal = causal
         self.walked: Walked | None = None
@@ -116,12 +126,14 @@ class PlainAttention(nn.Module):
     def forward(
         self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0
     ) -> Tensor:
-        if self.kernel == "flash":
+        if self.kernel == "flash" and not (dropout_p and self.precision in WORDS):
             ends: tuple[Any, Any] = (0, 0, q.shape[2]), (0, 0, k.shape[2])
             found = self._walked(q.shape[1]).tried(
                 q, k, v, *ends, attn_mask, None, self.scale, dropout_p, self.precision)
             if found is not None:
                 return found
+        if self.precision in WORDS:
+            return self._by_codes(q, k, v, attn_mask, dropout_p)
         more: dict[str, Any] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": self.causal}
         backend = BACKENDS.get(self.kernel or "")
         if backend is None or not q.is_cuda:
@@ -129,6 +141,17 @@ class PlainAttention(nn.Module):
         order = [backend, *(x for x in OTHERS if x is not backend)]
         with sdpa_kernel(order, set_priority=True):
             return F.scaled_dot_product_attention(q, k, v, scale=self.scale, **more)
+
+    def _by_codes(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float) -> Tensor:
+        if rate:
+            raise no_gradients()
+        a, b = rounded(q, k, self.precision)
+        if self.precision == "int8-token":
+            return by_levels(a, b, v, mask, self.scale, self.causal)
+        mask = mask.float() if mask is not None and mask.is_floating_point() else mask
+        found = F.scaled_dot_product_attention(
+            a, b, v.float(), attn_mask=mask, is_causal=self.causal, scale=self.scale)
+        return found.to(v.dtype)
 
     def _walked(self, heads: int) -> Walked:
         if self.walked is None:

@@ -29,7 +29,8 @@ RESERVED = {
     "subprocess": {"compiler/picture/render.py"},
     "triton": {
         "compiler/aot/compiled.py", "compiler/kernels/backward.py", "compiler/kernels/forward.py",
-        "compiler/kernels/registry.py", "compiler/kernels/scores.py", "compiler/kernels/tiles.py",
+        "compiler/kernels/int8_forward.py", "compiler/kernels/int8_quantise.py", "compiler/kernels/registry.py",
+        "compiler/kernels/scores.py", "compiler/kernels/tiles.py",
     },
 }
 

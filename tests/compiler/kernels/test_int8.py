@@ -79,16 +79,16 @@ def _error(case: Case) -> float:
 # --------------------------------------------------------------------------------------------------------------- faults
 
 
-LEVEL, BACK = "level = tl.floor(p * 255.0 + 0.5)", "acc1 = _summed_back(acc1 * fade[:, None], code, w1, BLOCK_N)"
+LEVEL, BACK = "level = tl.floor(p * 255.0 + 0.5)", "acc1 = _summed_back(acc1 * fade[:, None], code, w1, share, BLOCK_N)"
 READ = "x = _read(k + wide * k_b + head * k_h, at, k_n, there, 0, D0, D) - mean[None, :]"
 FAULTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
     "a bias that is not times log2 e": ("int8", [
         ("tiles.py", "s = s * scale\n", "s = s * scale * LOG2E\n"), ("tiles.py", "    s = s * LOG2E\n", "")]),
     "weights of 255 levels behind the sum": ("int8-token", [
         ("int8_forward.py", LEVEL, "level = tl.floor(p / tl.maximum(tl.sum(p, 1), 1e-30)[:, None] * 255.0 + 0.5)"),
-        ("int8_forward.py", "tl.sum(level, 1) * (1.0 / 255.0)", "tl.sum(p, 1)"),
+        ("int8_forward.py", "tl.sum(level, 1) * share", "tl.sum(p, 1) * share * 255.0"),
         ("int8_forward.py", BACK, "acc1 = acc1 * fade[:, None] + tl.sum(p, 1)[:, None] * "
-                                  "_summed_back(acc1 * 0.0, code, w1, BLOCK_N)")]),
+                                  "_summed_back(acc1 * 0.0, code, w1, share, BLOCK_N)")]),
     "no zero point": ("int8-token", [
         ("int8_forward.py", "(found + 128.0 * whole[None, :])", "found")]),
     "keys that are not smoothed": ("int8", [
