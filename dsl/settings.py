@@ -43,16 +43,18 @@ class Settings(Ports):
         self, record: type[Primitive], settings: tuple[Setting, ...], frame: Frame, span: Span
     ) -> tuple[dict[str, Setting], dict[str, Setting]]:
         """Settings by name, and apart from them the weights that are supplied."""
-        fields = fields_of(record)
         wanted: dict[str, Setting] = {}
         given: dict[str, Setting] = {}
+        if not settings:  # most lines
+            return wanted, given
+        fields = fields_of(record)
         positional = [x for x in settings if x.name is None]
         if record.spread is not None and positional:
             whole = tuple(x.value for x in positional)
             joined = positional[0].span.to(positional[-1].span)
             wanted[record.spread] = Setting(record.spread, whole, joined, joined)
             positional = []
-        order = [f for f in fields if f != record.spread]
+        order = [f for f in fields if f != record.spread] if positional else []
         if len(positional) > len(order):
             takes = f"at most {len(order)} setting{'s' if len(order) > 1 else ''}: {', '.join(order)}"
             takes = takes if order else "no settings"
@@ -88,7 +90,7 @@ class Settings(Ports):
         """The record with its settings; `told` are those that the annotations decide."""
         values = {name: self._converted(record, name, x, frame) for name, x in wanted.items()}
         try:
-            return record(**values, **told)
+            return record(**values, **told) if values or told else _plain(record)
         except ValidationError as error:
             raise self._refused(record, error, wanted, op, frame) from None
         except Mismatch as error:
@@ -209,6 +211,12 @@ def _takes_float(record: type[Primitive], name: str) -> bool:
 def _takes_size(record: type[Primitive], name: str) -> bool:
     """Whether a setting may be a free size."""
     return "Poly" in str(record.model_fields[name].annotation)
+
+
+@cache
+def _plain(record: type[Primitive]) -> Primitive:
+    """The record with its defaults: one for all lines, as none is ever changed."""
+    return record()
 
 
 def _takes(error: Any) -> str:
