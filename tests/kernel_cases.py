@@ -13,6 +13,7 @@ from itertools import combinations, product
 from random import Random
 from typing import Any, Final
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,7 +29,7 @@ from ogive.dsl.patterns import Pattern
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.types import Axis, Structure
 
-__all__ = ["FACTORS", "Case", "Values", "answers", "covering", "everything", "meant", "torchs"]
+__all__ = ["FACTORS", "Case", "Values", "answers", "covering", "everything", "meant", "quickly", "torchs"]
 
 HEADS: Final = 2
 
@@ -124,6 +125,11 @@ class Values:
 def _apart(x: Tensor, y: Tensor) -> float:
     size = float(y.norm())
     return float((x.double() - y).norm()) / (size or 1.0)
+
+
+def quickly(cases: list[Case], each: int) -> list[Any]:
+    """The interpreter is slow: a part of the cases on every run, all of them in the long one."""
+    return [pytest.param(case, marks=[pytest.mark.long] if i % each else []) for i, case in enumerate(cases)]
 
 
 def covering(seed: int = 0, factors: dict[str, tuple[Any, ...]] = FACTORS, **more: Any) -> list[Case]:

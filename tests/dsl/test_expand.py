@@ -16,10 +16,12 @@ from ogive.dsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "library").glob("*.arch"))
+QUICK = {"vit", "resnet", "swin", "bert", "seq2seq", "clip", "unet", "bahdanau", "mixer"}
 NETWORKS = [
-    pytest.param(path, name, id=name, marks=[pytest.mark.long] if i else [])  # the first of each file, and the others
+    pytest.param(path, name, id=name, marks=[pytest.mark.long] if i or path.stem not in QUICK else [])
     for path in FILES for i, name in enumerate(names_of(load_file(path)))
 ]
+"""On every run the first network of a few files that differ in what they are written with."""
 
 TIED = """
 from std.timm import Mlp
