@@ -40,7 +40,7 @@ INT8: dict[str, tuple[Any, ...]] = {
 CASES = covering(1, INT8, dtype=torch.float16, offset=3.0)
 
 
-@pytest.mark.parametrize("case", quickly(CASES, 3), ids=str)
+@pytest.mark.parametrize("case", quickly(CASES, 6), ids=str)
 def test_answers(case: Case) -> None:
     assert _error(case) <= BOUNDS[case.precision]
 
