@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ogive.compiler.kernels import choice
-from ogive.compiler.kernels.launch import Call, by_queries, launch, start, strides
+from ogive.compiler.kernels.launch import Call, by_queries, launch, room, start, strides
 from ogive.compiler.kernels.setting import GROUP, SPLITS, Int8, power
 
 __all__ = ["forward"]
@@ -20,21 +20,15 @@ def forward(call: Call, int8: Int8, reach: float) -> tuple[Tensor, Tensor, Tenso
 
     Nothing waits for the flags: kernels read them on the device.
     """
-    q, spec = call.q, call.spec
+    spec = call.spec
     use = replace(call.use, int8=int8)
-    batch, heads, n, _ = q.shape
     made = _codes(call, use, reach)
-    wide = torch.float32 if not spec.once else q.dtype
-    make = torch.empty if spec.complete else torch.zeros
-    out = make(batch, n, heads, call.v.shape[3], dtype=wide, device=q.device).transpose(1, 2)
-    total = torch.empty(batch, heads, n, dtype=torch.float32, device=q.device)
-    if not spec.complete:
-        total.fill_(float("-inf"))
+    out, total = room(call)
     for piece in spec.pieces:
         setting = choice.forward(spec, piece, use, call.target)
         launch("attention_int8_forward", setting, piece, call, by_queries(call, piece, setting), out=out, total=total,
                **made)
-    return out.to(q.dtype), total, made["flags"]
+    return out.to(call.q.dtype), total, made["flags"]
 
 
 def _codes(call: Call, use: choice.Use, reach: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ogive.compiler.kernels.ready import DEVICE, taken
 from ogive.compiler.kernels.setting import Device, Given, Setting, halves
 from ogive.compiler.kernels.spec import Piece, Spec
 
-__all__ = ["Call", "backward", "by_queries", "forward", "launch", "start", "strides"]
+__all__ = ["Call", "backward", "by_queries", "forward", "launch", "room", "start", "strides"]
 
 DTYPES: Final[dict[torch.dtype, Literal["fp16", "bf16", "fp32"]]] = {
     torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32",
@@ -97,6 +97,16 @@ def _device(index: int | None) -> _Device:
 
 def forward(call: Call) -> tuple[Tensor, Tensor]:
     """Answers `B H N E` and natural log-sum-exps `B H N` in float32; 0 and -inf for a query that sees no key."""
+    spec = call.spec
+    out, total = room(call)
+    for piece in spec.pieces:
+        setting = choice.forward(spec, piece, call.use, call.target)
+        launch("attention_forward", setting, piece, call, by_queries(call, piece, setting), out=out, total=total)
+    return out.to(call.q.dtype), total
+
+
+def room(call: Call) -> tuple[Tensor, Tensor]:
+    """Where forward kernels write: answers `B H N E` and log-sum-exps `B H N`; 0 and -inf where none may come by."""
     q, spec = call.q, call.spec
     batch, heads, n, _ = q.shape
     wide = torch.float32 if not spec.once else q.dtype
@@ -105,10 +115,7 @@ def forward(call: Call) -> tuple[Tensor, Tensor]:
     total = torch.empty(batch, heads, n, dtype=torch.float32, device=q.device)
     if not spec.complete:
         total.fill_(float("-inf"))
-    for piece in spec.pieces:
-        setting = choice.forward(spec, piece, call.use, call.target)
-        launch("attention_forward", setting, piece, call, by_queries(call, piece, setting), out=out, total=total)
-    return out.to(q.dtype), total
+    return out, total
 
 
 def backward(call: Call, grad: Tensor, out: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
