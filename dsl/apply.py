@@ -300,7 +300,7 @@ def poisoned(inputs: Sequence[Result | Partial], op: OpValue) -> bool:
         return True
     for setting in op.settings:
         value = setting.value
-        if value is POISON or (isinstance(value, OpValue) and poisoned((), value)):
+        if isinstance(value, Poison) or (isinstance(value, OpValue) and poisoned((), value)):
             return True
     return False
 

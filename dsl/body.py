@@ -98,8 +98,8 @@ class Bodies(Asserts):
         outs: list[Result] = []
         labels: list[str] = []
         for result in st.results:
-            self.tensor_meant(result.value)
             value = self.there(self.value(result.value, frame), result.value.span)
+            self.tensor_meant(value, result.value.span)
             if is_list(value):
                 outs.append(self.listed(value, result.value.span))
             elif isinstance(value, Bundle):

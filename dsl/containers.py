@@ -44,8 +44,6 @@ class Containers(Lines):
         """The flow at the head of a container: the sources, else the flow outside."""
         if sources is None:
             return frame.flow
-        for x in sources:
-            self.tensor_meant(x)
         outs = self.sources([self.operand(x, frame) for x in sources], sources[0].span.to(sources[-1].span))
         if any(isinstance(x, Poison) for out in outs for x in flat(out)):
             return POISON

@@ -20,7 +20,7 @@ from ogive.dsl.ops.record import Size
 from ogive.dsl.pattern_values import Maker, made, maker_of
 from ogive.dsl.patterns.names import CONSTRUCTORS, Constructor
 from ogive.dsl.source import Span
-from ogive.dsl.values import POISON, Bundle, OpValue, Poison, Setting, Silent, describe, is_list, whole
+from ogive.dsl.values import POISON, Bundle, OpValue, Poison, Setting, Silent, Unanswered, describe, is_list, whole
 from ogive.dsl.when import TRAINING, Partial
 from ogive.dsl.work import Frame
 
@@ -83,9 +83,12 @@ class Evaluator(Lookup):
             raise fail("A509", f"a list has at most {limits.LIST:,} items", expr.span)
         self.work.step(expr.span, len(expr.items))
         items = tuple(self.value(item, frame) for item in expr.items)
-        if any(isinstance(x, Poison) for x in items):
-            return POISON
         tensors = [is_tensor(x) or is_list(x) for x in items]
+        if any(tensors):
+            for x, i in zip(items, expr.items, strict=True):
+                self.tensor_meant(x, i.span)
+        if any(isinstance(x, Poison) for x in items):
+            return next((x for x in items if isinstance(x, Unanswered)), POISON)
         if any(tensors):  # `[x, zeros(8)]`
             items = tuple([self.as_data(x, frame, i.span) for x, i in zip(items, expr.items, strict=True)])
             tensors = [is_tensor(x) or is_list(x) for x in items]

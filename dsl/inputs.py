@@ -13,7 +13,7 @@ from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.ops.source import Learned, learned_type
 from ogive.dsl.source import Span
-from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Poison, Result, describe, flat, is_list
+from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Poison, Result, Unanswered, describe, flat, is_list
 from ogive.dsl.when import Partial
 from ogive.dsl.work import Frame
 
@@ -57,6 +57,7 @@ class Inputs(Annotations):
         """The data of a line, its lists whole: what a block with a list among its inputs takes."""
         outs: list[Result] = []
         for value in values:
+            self.tensor_meant(value, span)
             if isinstance(value, (Poison, Out)):
                 outs.append(value)
             elif isinstance(value, ParamValue):
@@ -75,14 +76,16 @@ class Inputs(Annotations):
                            help="settings stand in the parentheses: `x -> linear(64)`")
         return outs
 
-    def tensor_meant(self, expr: s.Expr) -> None:
-        """Refuse `?` where a tensor is meant: no number that stands for it would do.
+    def tensor_meant(self, value: Any, span: Span) -> None:
+        """Refuse `?` where a tensor is meant, there or under a name: no number that stands for it would do.
 
         Raises:
             ArchError: A207.
         """
-        if isinstance(expr, s.Ask):
-            raise fail("A207", "`?` stands for a number, and a tensor is meant here", expr.span,
+        if isinstance(value, Unanswered):
+            here = value.span.source is span.source and span.start <= value.span.start < span.end
+            labels = [] if here else [Label(span, "a tensor is meant here")]
+            raise fail("A207", "`?` stands for a number, and a tensor is meant", value.span, labels=labels,
                        help="the name of the tensor; `?` stands in place of a number: `linear(?)`")
 
     def operand(self, expr: s.Expr, frame: Frame) -> Any:

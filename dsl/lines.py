@@ -211,8 +211,6 @@ class Lines(Runs):
 
     def _inputs(self, line: s.Line, op: OpValue, frame: Frame) -> Sequence[Result | Partial]:
         if line.sources is not None:
-            for x in line.sources:
-                self.tensor_meant(x)
             values = [self.operand(x, frame) for x in line.sources]
             if isinstance(op.target, Definition) and any(isinstance(x, Partial) for x in values):
                 span = line.flow.span

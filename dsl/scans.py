@@ -94,8 +94,8 @@ class Scans(Repeats):
         loop.emitted, loop.outs = st, (POISON,)  # until what is emitted stands
         outs: list[Out | Poison] = []
         for result in st.results:
-            self.tensor_meant(result.value)
             value = self.there(self.operand(result.value, frame), result.value.span)
+            self.tensor_meant(value, result.value.span)
             if is_list(value):
                 raise fail("A140", f"`emit` takes tensors; here is {describe(value)}", result.value.span,
                            help="each on its own, `emit a, b=b`; or `a, b -> stack` in front")
@@ -107,8 +107,8 @@ class Scans(Repeats):
     # ------------------------------------------------------------------------------------ what enters
     def _sequence(self, name: str, expr: s.Expr, frame: Frame) -> tuple[str, Out]:
         """A sequence: data with one position axis."""
-        self.tensor_meant(expr)
         value = self.there(self.operand(expr, frame), expr.span)
+        self.tensor_meant(value, expr.span)
         if not isinstance(value, Bundle | Out | ParamValue | Poison) and not is_list(value):
             raise fail("A146", f"`scan` goes over a tensor; here is {describe(value)}", expr.span,
                        notes=self.trail(frame), help=f"`repeat {expr.span.text}:` runs a body so often")

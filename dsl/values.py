@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POISON", "Bundle", "Module", "OpValue", "Out", "ParamValue", "Poison", "Result", "Run", "Setting",
-    "Silent", "describe", "flat", "is_list", "printed", "whole",
+    "Silent", "Unanswered", "describe", "flat", "is_list", "printed", "whole",
 ]
 
 
@@ -35,6 +35,13 @@ class Poison:
 
 
 POISON: Final = Poison()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unanswered(Poison):
+    """A number that a `?` stands for, and that is not known yet."""
+
+    span: Span
 
 
 class Silent(Exception):

@@ -22,7 +22,7 @@ from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.rooms import Room
 from ogive.dsl.source import Span
 from ogive.dsl.unknown import is_unknown
-from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent
+from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent, Unanswered
 from ogive.dsl.when import ALWAYS, When
 
 __all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Unsettled", "Work", "Written"]
@@ -179,7 +179,7 @@ class Work:
         if span in self.answers:
             return self.answers[span]
         self.asked[span] = None
-        return POISON
+        return Unanswered(span)
 
     def step(self, span: Span, steps: int = 1) -> None:
         """Count what is done: files are hostile, and repeats multiply.
