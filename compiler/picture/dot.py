@@ -19,7 +19,7 @@ from ogive.compiler.picture.model import Box, Drawing, Frame, Item, Link, Row
 from ogive.compiler.picture.style import FONT, LINES, MOTIF, SIZES, look
 from ogive.compiler.picture.words import amount
 
-__all__ = ["MOST_LABELS", "dot_text"]
+__all__ = ["MOST_LABELS", "Pieces", "dot_text"]
 
 MOST_LABELS: Final = 1_000
 """Above so many boxes the shapes are left off the arrows: each is a node for the layout, which takes minutes then."""
@@ -33,6 +33,38 @@ WIDTH: Final = 132
 def dot_text(drawing: Drawing) -> str:
     """The DOT text of a drawing."""
     return _Writer(drawing).text()
+
+
+class Pieces:
+    """Boxes and frames one by one, for the page, which puts them together itself as parts are opened and closed.
+
+    A thing has one name in all texts that come from here: `name` in the DOT, the attribute `id` in the SVG.
+    """
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._writer = _Writer(drawing)
+
+    def name(self, id: str) -> str:
+        """What a box is called; its frame is called the same with `cluster_` in front."""
+        return self._writer._name(id)
+
+    def box(self, box: Box, frame: Frame | None) -> dict[str, str]:
+        """The attributes of a box that stands in `frame`."""
+        page = graphviz.Digraph()
+        found: dict[str, str] = {}
+        page.node = lambda name, label=None, **rest: found.update(rest, label=label or "")  # type: ignore[method-assign]
+        self._writer._box(page, box, WIDTH if frame is None else _width(frame))
+        return found
+
+    def frame(self, frame: Frame) -> dict[str, str]:
+        """The attributes of a frame."""
+        return self._writer._frame(frame)
+
+    def text(self, drawing: Drawing) -> str:
+        """The DOT text of a drawing of the same things."""
+        writer = _Writer(drawing)
+        writer.names, writer.taken = self._writer.names, self._writer.taken
+        return writer.text()
 
 
 class _Writer:

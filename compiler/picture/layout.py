@@ -25,7 +25,7 @@ from ogive.compiler.picture.words import Shapes, describe, op_name, varied
 from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.graph import Edge, Graph, Node, Region
 
-__all__ = ["MOST", "MOST_BOXES", "arrange"]
+__all__ = ["MOST", "MOST_BOXES", "arrange", "whole"]
 
 MOST: Final = 60
 """How many boxes a picture has at most where `depth` is not given: what a page holds."""
@@ -79,6 +79,15 @@ def arrange(graph: Graph, *, depth: int | None = None, title: str | None = None,
         if not cut:
             return drawing
         best, level = drawing, level + 1
+
+
+def whole(graph: Graph, folding: Folding, depth: int) -> Drawing:
+    """Every frame down to `depth` open, with an arrow between any two ops: what the page opens and closes parts of.
+
+    Raises:
+        ArchError: A815, there would be more than `MOST_BOXES` boxes.
+    """
+    return _Layout(graph, folding, depth, once=False, dense=False).drawing("", "")
 
 
 def _common(keys: tuple[str, ...]) -> str:

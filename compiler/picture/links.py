@@ -142,7 +142,10 @@ def _links(
             label = _label(boxes[arrow.source], arrow.edge, graph, shapes)
             if stages.get(arrow.source, "") != stages.get(arrow.target, "") and not boxes[arrow.source].rows[-1].ports:
                 label = shapes(graph.tensor(arrow.edge))
-        found.append(Link(arrow.source, arrow.target, "skip" if arrow.skip else "flow", label, arrow.tail, arrow.head))
+        found.append(Link(
+            arrow.source, arrow.target, "skip" if arrow.skip else "flow", label, arrow.tail, arrow.head,
+            shape=shapes(graph.tensor(arrow.edge)),
+        ))
     return found
 
 

@@ -98,6 +98,8 @@ class Link:
     tail: int | None = None
     head: int | None = None
     frames: tuple[str, str] = ("", "")
+    shape: str = ""
+    """What flows along it, said or not."""
 
 
 @dataclass(frozen=True, slots=True)
