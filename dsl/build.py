@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.params import presets_of
 from ogive.dsl.parse import parse_expression
 from ogive.dsl.runs import split_at_input
-from ogive.dsl.solve import solve
+from ogive.dsl.solve import Network, Once, solve
 from ogive.dsl.source import Source, Span
 from ogive.dsl.types import Role
 from ogive.dsl.values import Bundle, OpValue, Out, Poison, Result, Setting, Silent
@@ -81,11 +81,25 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
         ArchError: everything that is wrong with this network at these settings.
     """
     definition, preset = choose(unit, name)
+    made = solve((definition, preset, _once(definition, preset, settings or {})), lambda: _bases(definition))
+    return _standing(definition, made)
 
+
+def _once(definition: Definition, preset: str | None, settings: Mapping[str, Any]) -> Once:
     def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] = Bodies) -> Attempt:
-        return attempt(definition, preset, settings or {}, answers, kind)
+        return attempt(definition, preset, settings, answers, kind)
 
-    return _standing(definition, solve(definition, preset, once))
+    return once
+
+
+def _bases(definition: Definition) -> Iterator[Network]:
+    """The networks that a network is derived from, the next one first; the network itself has no mistakes."""
+    bodies = Bodies(Work(Mistakes()))
+    while isinstance(definition.node, s.Derived):
+        base = bodies.derived(definition)
+        assert isinstance(base.target, Definition)
+        definition = base.target
+        yield definition, base.preset, _once(definition, base.preset, {})
 
 
 def attempt(

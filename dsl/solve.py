@@ -28,35 +28,44 @@ from ogive.dsl.symbolic import CARRIES_NO_FURTHER, Symbolic
 from ogive.dsl.unknown import unknown
 from ogive.dsl.work import Mistakes
 
-__all__ = ["solve"]
+__all__ = ["Network", "Once", "solve"]
 
 Once = Callable[..., Attempt]
 """`once(answers)`, `once(answers, kind)`: the network built with these answers."""
+Network = tuple[Definition, str | None, Once]
+"""A definition, the preset that is meant, and what builds it."""
 
 SMALL: Final = range(1, 65)
 SHOWN: Final = 16
 
 
-def solve(definition: Definition, preset: str | None, once: Once) -> Attempt:
-    """The network with a number in place of each `?`; its mistakes are those of the file, or of the `?`s."""
-    first = once({})
+def solve(network: Network, bases: Callable[[], Iterable[Network]]) -> Attempt:
+    """The network with a number in place of each `?`; its mistakes are those of the file, or of the `?`s.
+
+    `bases` are the networks that this one is derived from, the next one first: what decides a `?` there decides it
+    here, where nothing else does.
+    """
+    first = network[2]({})
     if not first.work.asked or first.work.mistakes:
         return first
-    return _Solver(definition, preset, once).solved(list(first.work.asked))
+    return _Solver(*network, bases).solved(list(first.work.asked))
 
 
 class _Solver:
-    def __init__(self, definition: Definition, preset: str | None, once: Once) -> None:
+    def __init__(
+        self, definition: Definition, preset: str | None, once: Once, bases: Callable[[], Iterable[Network]] = tuple
+    ) -> None:
         self.definition = definition
         self.preset = preset
         self.once = once
+        self.bases = bases
 
     def solved(self, asked: list[Span]) -> Attempt:
         """Answers for every `?`, in the order they are met; one may hide others."""
         answers: dict[Span, Dim] = {}
         while True:
             open_ = [span for span in asked if span not in answers]
-            found = self._decided(open_, answers)
+            found = self._decided(open_, answers) or self._inherited(open_)
             if not found:
                 return self._refused(open_, answers)
             answers |= found
@@ -64,6 +73,24 @@ class _Solver:
             if made.built is not None or made.work.mistakes:
                 return made if made.built is not None else self._unfit(found, made)
             asked = [*answers, *made.work.asked]
+
+    def _inherited(self, asked: list[Span]) -> dict[Span, Dim]:
+        """What the nearest network that this one is derived from, and that decides any of these, decides."""
+        for network in self.bases():
+            first = network[2]({})
+            found = {} if first.work.mistakes else _Solver(*network)._found(list(first.work.asked))
+            mine = {span: number for span, number in found.items() if span in asked}
+            if mine:
+                return mine
+        return {}
+
+    def _found(self, asked: list[Span]) -> dict[Span, Dim]:
+        """The numbers that this network decides by itself."""
+        answers: dict[Span, Dim] = {}
+        while found := self._decided([span for span in asked if span not in answers], answers):
+            answers |= found
+            asked = [*answers, *self.once(answers).work.asked]
+        return answers
 
     # ------------------------------------------------------------------------------------ what the shapes decide
     def _decided(self, asked: list[Span], answers: Mapping[Span, Dim]) -> dict[Span, Dim]:

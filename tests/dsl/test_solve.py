@@ -117,6 +117,21 @@ def test_numbers_are_written_into_the_text():
     assert not check(load_text(found.text)).mistakes
 
 
+def test_a_derived_network_has_the_number_of_the_one_it_is_derived_from():
+    text = network("presets depth:", "    a  1", "    b  2", "expect params:", "    a  72", "    b  81", "input x: B 8",
+                   "fc = linear(dim)", "if depth == 2:", "    head = linear(1)", head="network Net(depth, dim=?):")
+    text += "network Deep = Net.a(depth=3)\nnetwork Deeper = Deep(depth=5)\nnetwork Other = Deeper(dim=3)\n"
+    report = check(load_text(text))
+    assert report.ok, report.mistakes
+    counts = {name: built.graph.parameter_count for name, built in report.built.items()}
+    assert counts == {"Net.a": 72, "Net.b": 81, "Deep": 72, "Deeper": 72, "Other": 27}
+
+
+def test_a_number_that_the_base_does_not_decide_is_open():
+    text = network("input x: B 8", "fc = linear(dim)", head="network Net(dim=?):") + "network Same = Net\n"
+    assert [d.code for d in check(load_text(text)).mistakes] == ["A312"]
+
+
 def test_one_that_differs_between_presets_stays():
     text = network("presets n:", "    S   8", "    L   16", "input x: B 4", "a = linear(?)", "relu : B n",
                    head="network Net(n):")
@@ -146,8 +161,8 @@ def test_reach_knows_when_it_cannot_tell():
 
 @pytest.mark.parametrize("line", [
     "? -> relu", "x, ? -> concat", "? -> P", "? -> residual:\n        relu", "? -> part:\n        relu", "return ?",
-    "repeat 2:\n        ? -> relu", "scan q in ?:\n        emit q", "scan q in xs:\n        emit ?", "y = ?\n    y -> relu", "y = [x, ?]\n    y -> concat",
-    "[x, ?] -> concat", "y = [?, ?]\n    y -> concat", "y = ?\n    return y",
+    "repeat 2:\n        ? -> relu", "scan q in ?:\n        emit q", "scan q in xs:\n        emit ?", "y = ?\n    y -> relu",
+    "y = [x, ?]\n    y -> concat", "[x, ?] -> concat", "y = [?, ?]\n    y -> concat", "y = ?\n    return y",
 ])
 def test_a_number_is_not_looked_for_where_a_tensor_is_meant(line: str) -> None:
     above = "block P:\n    input x: B C\n    relu\n"
