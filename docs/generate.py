@@ -6,6 +6,7 @@
 docs/primitives.md from the records: signatures, meanings, and what an example of each comes to. docs/errors.md and
 ogive/data/errors.json, which `ogive explain-error` reads, from docs/meanings.md and the cases of the tests.
 dsl/grammar.json, the parser's table, from dsl/grammar.lark. docs/library.md, the table of `ogive list`, from library/.
+docs/systems.md from tests/library/systems.toml, library/, and what `bench/parity.py` reached, docs/parity.json.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import ogive
-from ogive.catalogue import catalogue
-from ogive.commands.listing import cells
+from ogive.catalogue import Entry, Variant, catalogue
+from ogive.commands.listing import cells, spans
 from ogive.compiler.picture import pattern_svg
 from ogive.dsl import grammar
 from ogive.dsl.codes import CODES, RANGES
@@ -36,7 +38,7 @@ from ogive.dsl.patterns import Mechanism, Pattern
 from ogive.dsl.patterns.space import Space
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests"))  # for error_cases
+sys.path.append(str(ROOT / "tests"))  # for error_cases, systems
 
 IMAGE = "x: B 64 56 56"
 TOKENS = "x: B N 64"
@@ -411,14 +413,69 @@ Multiply-adds (MACs) are taken at the sizes that the network's `expect` table na
 def library_page() -> str:
     """docs/library.md."""
     rows = []
-    for name in library_names():
-        for found in catalogue(name, load_library(name)):
-            file, *middle, paper = cells(found)
-            number = re.search(r"arXiv:(\S+)", paper)
-            linked = paper if number is None else paper.replace(
-                number[0], f"[{number[0]}](https://arxiv.org/abs/{number[1]})")
-            rows.append(f"| [{file}](../library/{file}.arch) | {' | '.join([*middle, linked, ' '.join(found.maps)])} |")
+    for found in entries():
+        file, *middle, paper = cells(found)
+        number = re.search(r"arXiv:(\S+)", paper)
+        linked = paper if number is None else paper.replace(
+            number[0], f"[{number[0]}](https://arxiv.org/abs/{number[1]})")
+        rows.append(f"| [{file}](../library/{file}.arch) | {' | '.join([*middle, linked, ' '.join(found.maps)])} |")
     return LIBRARY + "\n".join(rows) + "\n"
+
+
+@cache
+def entries() -> list[Entry]:
+    """Every network of the library."""
+    return [found for name in library_names() for found in catalogue(name, load_library(name))]
+
+
+# ---------------------------------------------------------------------------------------------- systems and tests
+SYSTEMS: Final = """# Systems
+
+Every network, layer and property that the library holds, the reference it is held against, and the tests that hold it.
+Parameters and multiply-adds (MACs) are those of the networks named, as in [the library](library.md). The errors are
+the largest that the tests reach, relative to the largest value of the reference: answers and gradients in float64,
+usually at a small size with every tensor stirred, and answers in float32 at full size. `0` is equality, bit by bit;
+`-` where tests compare in another way: by hand, exactly, or by a property. Keys, shapes, parameters and MACs are equal
+wherever a reference is named.
+
+This page is written by `python docs/generate.py`; `bench/parity.py` runs the tests and writes down the errors.
+"""
+
+KINDS: Final = {"float64": "float64", "gradients": "gradients", "float32": "float32"}
+
+
+def systems_page() -> str:
+    """docs/systems.md."""
+    from systems import sections
+
+    reached = json.loads((ROOT / "docs" / "parity.json").read_text("utf-8"))
+    known = {(entry.file, entry.network): entry for entry in entries()}
+    out = [SYSTEMS]
+    for title, rows in sections().items():
+        out += [f"## {title}\n", f"| system | networks | params | MACs | reference | {' | '.join(KINDS)} | tests |",
+                "|---" * (6 + len(KINDS)) + "|"]
+        for row in rows:
+            chosen = [v for file, name in row.networks for v in _variants(known, file, name)]
+            errors = [_error(reached.get(row.system, {}).get(kind)) for kind in KINDS]
+            words = [row.system, ", ".join(f"[{name}](../library/{file}.arch)" for file, name in row.networks) or "-",
+                     *spans(chosen), row.reference, *errors, _tests(row.tests)]
+            out.append(f"| {' | '.join(words)} |")
+        out.append("")
+    return "\n".join(out)
+
+
+def _variants(known: dict[tuple[str, str], Entry], file: str, name: str) -> list[Variant]:
+    network, _, preset = name.partition(".")
+    return [v for v in known[file, network].variants if v.name == name or not preset]
+
+
+def _error(error: float | None) -> str:
+    return "-" if error is None else "0" if error == 0 else f"{error:.0e}".replace("e-0", "e-")
+
+
+def _tests(tests: Sequence[tuple[str, str, str]]) -> str:
+    files = dict.fromkeys(file for file, _, _ in tests)
+    return ", ".join(f"[{Path(file).stem.removeprefix('test_')}](../{file})" for file in files)
 
 
 # ---------------------------------------------------------------------------------------------- pictures of patterns
@@ -454,6 +511,7 @@ def _picture(name: str) -> Callable[[], str]:
 WRITTEN: Final[dict[str, Callable[[], str]]] = {
     "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
     "dsl/grammar.json": grammar.data, "docs/library.md": library_page,
+    "docs/systems.md": systems_page,
     **{f"docs/pictures/patterns/{name}.svg": _picture(name) for name in PICTURES},
 }
 """The files that this writes, with what is in them."""

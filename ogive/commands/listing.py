@@ -10,9 +10,11 @@ from ogive.commands.options import AsJson
 from ogive.commands.output import as_json, human, progress, table
 
 if TYPE_CHECKING:
-    from ogive.catalogue import Entry
+    from collections.abc import Sequence
 
-__all__ = ["cells", "list_library"]
+    from ogive.catalogue import Entry, Variant
+
+__all__ = ["cells", "list_library", "spans"]
 
 
 def list_library(
@@ -48,11 +50,16 @@ def list_library(
 
 def cells(entry: Entry) -> list[str]:
     """The cells of a network's line: file, name, presets, the spans of parameters and multiply-adds, paper."""
-    spans = []
-    for values in ([v.params for v in entry.variants], [v.macs for v in entry.variants if v.macs is not None]):
+    return [entry.file, entry.network, " ".join(entry.presets), *spans(entry.variants), entry.paper]
+
+
+def spans(variants: Sequence[Variant]) -> list[str]:
+    """From the least to the most of parameters, and of multiply-adds: `5.72 - 632 M`; `-` where there are none."""
+    found = []
+    for values in ([v.params for v in variants], [v.macs for v in variants if v.macs is not None]):
         low, high = (_figure(min(values)), _figure(max(values))) if values else ("-", "-")
-        spans.append(low if low == high else f"{low.removesuffix(high[-2:])} - {high}")
-    return [entry.file, entry.network, " ".join(entry.presets), *spans, entry.paper]
+        found.append(low if low == high else f"{low.removesuffix(high[-2:])} - {high}")
+    return found
 
 
 def _figure(value: int | None) -> str:
