@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Graph, Node
+from ogive.dsl.ops.activation import axis_spelled
 from ogive.dsl.ops.record import Primitive, Reference, show_setting
 
 __all__ = ["PARTS", "digest", "ops_of", "part", "same", "text_of", "weights_of"]
@@ -64,18 +65,20 @@ def _walked(graph: Graph) -> tuple[list[str], dict[str, str]]:
     found: dict[str, str] = {}
     ops: list[str] = []
     for node in graph:  # in the order they run: what a node reads stands above it
-        op = _op(node, found)
+        op = _op(node, graph, found)
         ops.append(op)
         found[node.id] = _hash([op, node.key, *(_edge(e, found) for e in node.inputs), *_given(node, found)])
     return ops, found
 
 
-def _op(node: Node, found: dict[str, str]) -> str:
+def _op(node: Node, graph: Graph, found: dict[str, str]) -> str:
     """An op and its settings; of an input, its place in the call is what counts, so its name and type."""
     if node.primitive is None:
         (tensor,) = node.outputs
         axes = ", ".join(f"{axis.role} {show(axis.size)}" for axis in tensor.axes)
         return f"{node.op} {node.name} {axes} of {tensor.dtype}"
+    if hasattr(node.primitive, "axis"):
+        return text_of(axis_spelled(node.primitive, [graph.tensor(edge) for edge in node.inputs]), found)
     return text_of(node.primitive, found)
 
 

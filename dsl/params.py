@@ -61,9 +61,9 @@ class Parametrised(Applier):
                 frame.names.table[param.name] = frame.names.entry(POISON, param.span, "parameter")
 
     def _bind_param(self, param: s.Param, setting: Setting | None, frame: Frame) -> None:
-        default = None
-        if param.default is not None and (setting is None or not isinstance(param.default, s.Ask)):
-            default = self._worded(param, param.default, frame)
+        default: Any = 0  # a `?` that something else stands for: a whole number
+        if setting is None or not isinstance(param.default, s.Ask):
+            default = None if param.default is None else self._worded(param, param.default, frame)
         at = origin = param.span if param.default is None else param.default.span
         value = default
         if setting is not None:
@@ -178,7 +178,7 @@ class Parametrised(Applier):
             return POISON
         kind = param.type
         if kind is None:
-            word = _kind_of(default) if default is not None else "int"
+            word = _kind_of(default) if param.default is not None else "int"
             return self._one(word, value, param, at, origin)
         if kind.kind == "choice":
             if value not in kind.names:

@@ -85,6 +85,7 @@ class Prediction:
         self.nodes: dict[Span, list[Node]] = defaultdict(list)
         self.runs: Counter[Span | str] = Counter()
         self.above = _above({x.node for node in graph for x in _references(node)}, graph)
+        self.said = {node.id: text for node, text in zip(graph, texts, strict=True)}
         self.placed = {node.id: {region.span for region in graph.region_chain(node)} for node in graph}
         for region in graph.regions:
             if region.kind == "block":
@@ -205,7 +206,7 @@ class Prediction:
             record = node.primitive and made(node.primitive)
             if record is None or node.primitive is None:
                 return None
-            gone[text_of(node.primitive)] += 1
+            gone[self.said[node.id]] += 1
             came[text_of(record)] += 1
         return self.ops - gone + came
 

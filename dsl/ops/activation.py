@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ogive.dsl.ops.record import Family, Mismatch, Primitive, Site
 from ogive.dsl.ops.settings import floats
 from ogive.dsl.types import Role, Tensor
 
-__all__ = ["AXES", "Activation", "Gelu", "Softmax", "axis_place"]
+__all__ = ["AXES", "Activation", "Gelu", "Softmax", "axis_place", "axis_spelled"]
 
 AXES = {
     "B": Role.BATCH, "C": Role.CHANNEL, "N": Role.POSITION, "T": Role.FRAME, "H": Role.ROW, "W": Role.COL,
@@ -27,6 +28,32 @@ def axis_place(x: Tensor, axis: str | int, op: str) -> int:
         here = [letter for letter, role in AXES.items() if x.find(role) is not None]
         raise Mismatch(f"`{x}` has no axis `{axis}` for `{op}`", setting="axis", help=f"its axes: {', '.join(here)}")
     return place
+
+
+def axis_spelled(record: Primitive, inputs: Sequence[Tensor]) -> Primitive:
+    """An op with its axis by the one letter of `AXES` that it has in the inputs, else by its places: of tokens,
+    `softmax(axis=2)` and `softmax(C)` are the same."""
+    axis = getattr(record, "axis", None)
+    if axis is None or type(record).model_fields["axis"].annotation is int:
+        return record
+    places = [_place(axis, x, names) for x, names in zip(inputs, getattr(record, "letters", inputs), strict=True)]
+    letters = {
+        next((letter for letter, role in AXES.items() if x.find(role) == place), None)
+        for x, place in zip(inputs, places, strict=True) if place is not None and place < x.rank
+    }
+    letter = letters.pop() if len(letters) == 1 else None
+    spelled = letter or "/".join(dict.fromkeys(map(str, places)))
+    return record.model_copy(update={"axis": spelled})
+
+
+def _place(axis: str | int, x: Tensor, names: Tensor | tuple[str, ...]) -> int | None:
+    """The place of an axis that is named by place, by a letter of an annotation, whose letters are `names`, or by one of
+    `AXES`."""
+    if isinstance(axis, int):
+        return axis
+    if axis != "C" and isinstance(names, tuple) and axis in names:
+        return names.index(axis)
+    return x.find(AXES[axis]) if axis in AXES else None
 
 
 class Activation(Primitive):

@@ -66,6 +66,24 @@ def test_another_network_has_another_digest(old: str, new: str, parts: tuple[boo
     assert not same(graph(NET), graph(NET.replace(old, new)))
 
 
+@pytest.mark.parametrize(("promise", "line"), [
+    ("B N C", "softmax(N)"), ("B . .", "softmax(1)"), ("B places width", "softmax(places)"),
+    ("B places width", "softmax(axis=1)"),
+])
+def test_an_axis_is_the_same_by_letter_and_by_place(promise: str, line: str) -> None:
+    net = "network N:\n    input x: B 9 8\n    fc = linear(8) : {}\n    {}\n"
+    said, other = (digest(graph(net.format("B . .", line))) for line in ("softmax(N)", "softmax"))
+    assert digest(graph(net.format(promise, line))) == said != other
+    assert digest(graph(net.format("B N width", "softmax(width)"))) == other
+
+
+def test_a_product_over_an_axis_is_the_same_by_any_letter() -> None:
+    net = "network N:\n    input x: B 9, y: B 9 8\n    a = x -> relu : B {0}\n    b = y -> relu : B {0} 8\n"
+    net += "    a, b -> dot({0})\n"
+    found = {digest(graph(net.format(letter))) for letter in ("N", "M", "places")}
+    assert len(found) == 1
+
+
 def with_table(text: str) -> str:
     table = f'    expect  digest:\n            -   "{digest(graph(NET))}"\n\n'
     return text.replace("        input x: B 3", f"    {table}        input x: B 3")
