@@ -7,14 +7,15 @@ kernel is the policy's choice (`policy.py`), beside what no kernel can be faster
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ogive.compiler.attention_case import case_of, name_of
 from ogive.compiler.cost import sizes_of
-from ogive.compiler.policy import Choice, choose
-from ogive.compiler.precision import Precision
+from ogive.compiler.int8 import WIDEST, WORDS, Reach
+from ogive.compiler.policy import Case, Choice, automatic, choose, no_gain, no_int8
+from ogive.compiler.precision import AUTO, Precision
 from ogive.compiler.targets import Gpu
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.dims import evaluate
@@ -43,9 +44,12 @@ Unfused = Callable[[Attend], "str | None"]
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """The GPU that attentions are told for, what each is computed in, and the kernel that is asked for, if any."""
+    """The GPU that attentions are told for, what each is computed in, and the kernel that is asked for, if any.
 
-    gpu: Gpu
+    Without a GPU the precision is of INT8 alone, which goes on a processor too.
+    """
+
+    gpu: Gpu | None
     precision: Precision
     kernel: str | None = None
 
@@ -64,7 +68,8 @@ class Account:
         way, calls: how it is walked, and how many calls of a kernel that is.
         refused: each other way with its reason.
         notes: what else the writer should know.
-        precision, choice: on a GPU, what q, k and v are in, and the kernel with why.
+        precision, choice: what q, k and v are in, and on a GPU the kernel with why.
+        measured: what calibration found of the forms of INT8; `reach`, which numbers get codes.
     """
 
     names: tuple[str, ...]
@@ -86,6 +91,8 @@ class Account:
     notes: tuple[str, ...] = ()
     precision: str = ""
     choice: Choice | None = None
+    measured: str = ""
+    reach: Reach = WIDEST
 
     @property
     def density(self) -> float | None:
@@ -99,7 +106,9 @@ class Account:
             "pairs_computed": self.computed, "pairs_dense": self.dense, "density": self.density, "macs": self.macs,
             "macs_dense": self.macs_dense, "way": self.way, "calls": self.calls,
             "refused": [{"way": r.way, "reason": r.reason} for r in self.refused], "notes": list(self.notes),
-            **({} if self.choice is None else {"precision": self.precision, "kernel": self.choice.as_json()}),
+            **({"precision": self.precision} if self.precision else {}),
+            **({"measured": self.measured} if self.measured else {}),
+            **({} if self.choice is None else {"kernel": self.choice.as_json()}),
         }
 
 
@@ -112,13 +121,14 @@ def accounts(
 
     Raises:
         ArchError: A802 a size that is missing, or one at which a pattern means nothing or cannot be counted; A740 a
-            kernel that is not there, A741 one that refuses; A743 a precision for where no attention stands.
+            kernel that is not there, A741 one that refuses; A743 a precision for where no attention stands; A749 INT8
+            where it does not go; A750 a plan of another network.
     """
     values = sizes_of(graph, given)
     found: dict[Account, list[str]] = {}
     those = [node for node in graph if isinstance(node.primitive, Attend)]
     if on is not None:
-        on.precision.covers([name_of(graph, node) for node in those])
+        on.precision.covers([name_of(graph, node) for node in those], graph)
     for node in those:
         told = _account(graph, node, values, unfused, on)
         found.setdefault(replace(told, names=()), []).extend(told.names)
@@ -134,15 +144,46 @@ def _account(graph: Graph, node: Node, values: Mapping[str, int], unfused: Unfus
         told = _told(graph, node, op, inputs, outputs, values, unfused)
         if on is None:
             return told
+        told = _calibrated(told, on.precision)
+        if on.gpu is None:
+            return _on_processor(told, on.precision.at(told.names[0]), unfused(op), node)
         precision = on.precision.at(told.names[0])
-        case = case_of(graph, node, values, precision, unfused)
+        case = case_of(graph, node, values, "bf16" if precision == AUTO else precision, unfused)
     except PatternError as error:
         raise fail("A802", error.title, node.span, help=error.help) from None
     except Mismatch as error:
         raise fail("A802", error.title, node.span, help=error.help) from None
+    if precision == AUTO:
+        forms = on.precision.allowed(told.names[0])
+        case, choice = automatic(case, on.gpu, forms, on.kernel, node.span)
+        why = () if case.precision in WORDS else (f"not INT8: {_kept(case, on.gpu, forms)}",)
+        return replace(told, precision=case.precision, choice=choice, notes=(*told.notes, *why))
     choice = choose(case, on.gpu, on.kernel, node.span)
     doubts = () if choice.doubt is None else (f"INT8 does not pay here: {choice.doubt}",)
     return replace(told, precision=precision, choice=choice, notes=(*told.notes, *doubts))
+
+
+def _kept(case: Case, gpu: Gpu, forms: Sequence[str]) -> str:
+    """Why `auto` takes no form of INT8."""
+    other = "it should be no faster" if forms else "calibration found every form too far off"
+    return case.unfused or case.own or no_gain(case, gpu) or other
+
+
+def _calibrated(told: Account, precision: Precision) -> Account:
+    """With what a plan says of it."""
+    if precision.plan is None:
+        return told
+    path = told.names[0]
+    return replace(told, measured=precision.plan.attentions[path].told(), reach=precision.reach(path))
+
+
+def _on_processor(told: Account, precision: str, reason: str | None, node: Node) -> Account:
+    """INT8 on a processor: plain torch."""
+    if precision not in WORDS:
+        return told
+    if reason is not None:
+        raise no_int8(reason, node.span)
+    return replace(told, precision=precision, notes=(*told.notes, "INT8 is right on a processor, and no faster there"))
 
 
 def _told(

@@ -13,14 +13,15 @@ from ogive.compiler.choices import Chosen, chosen_of
 from ogive.compiler.cost import DEFAULTS
 from ogive.compiler.explain import On, accounts
 from ogive.compiler.initialise import initialise
+from ogive.compiler.int8 import WORDS
 from ogive.compiler.lower.attention import unfused
 from ogive.compiler.lower.emit import Lowering, lower
 from ogive.compiler.lower.register import LOWERINGS
 from ogive.compiler.module import Network, allocate, assemble, by_call
 from ogive.compiler.passes.choose_kernels import choose_kernels, own_kernels
 from ogive.compiler.passes.fuse_attention import fuse_attention
-from ogive.compiler.policy import INT8, no_int8
-from ogive.compiler.precision import precision_of
+from ogive.compiler.policy import no_int8
+from ogive.compiler.precision import AUTO, Given, precision_of
 from ogive.compiler.targets import check_target, gpu_named
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph
@@ -57,7 +58,7 @@ def compile(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-    precision: str | Mapping[str, str] | None = None,
+    precision: Given = None,
     kernel: str | None = None,
     sizes: Mapping[str, int] | None = None,
     chosen: Mapping[str, Chosen] | None = None,
@@ -71,7 +72,9 @@ def compile(
         device, dtype: of the weights; torch's current defaults when not given. On "meta" nothing is filled.
         generator: what the initial weights are drawn from; torch's own for the device when not given.
         precision: for a GPU, what attention is computed in: "bf16", or by path, {"blocks.*.attn": "bf16"}. As the
-            weights are when not given. "int8" and "int8-token" go anywhere, for inference.
+            weights are when not given. "int8", "int8-token" and, where the GPU multiplies FP8, "int8-fp8" go anywhere,
+            for inference; so does the file of a plan of `ogive calibrate`. "auto" takes INT8 where it should pay: of
+            ["auto", "plan.json"] the fastest form that the plan found good.
         kernel: for a GPU, the kernel of every attention; what `ogive explain` names when not given.
         sizes: of the input, for that choice; B = 1 and H = W = 224 when not given. Where a size has no default, no
             kernel is preferred.
@@ -82,7 +85,7 @@ def compile(
     Raises:
         ArchError: A707 a key that torch reserves, A708 an unknown target, or one that is no GPU where `precision` or
             `kernel` is given, A709 an unknown step, A740 to A743 a kernel or a precision that does not go, A749 INT8
-            where it does not go.
+            where it does not go, A750 a plan that is damaged or of another network.
     """
     graph = net if isinstance(net, Graph) else net.graph
     cases = () if isinstance(net, Graph) else net.cases
@@ -122,16 +125,16 @@ def _shelf(case: Case) -> str:
 
 
 def _chosen(
-    graph: Graph, target: str, dtype: torch.dtype | None, precision: str | Mapping[str, str] | None,
+    graph: Graph, target: str, dtype: torch.dtype | None, precision: Given,
     kernel: str | None, sizes: Mapping[str, int] | None,
 ) -> dict[str, Chosen]:
     """The kernel and the precision of each attention; nothing where the target is no GPU."""
     gpu = check_target(target).gpu
     if gpu is None:
-        made = {} if precision is None or kernel is not None else _without_gpu(graph, target, precision)
-        if not made and (precision is not None or kernel is not None):
+        made = None if precision is None or kernel is not None else _without_gpu(graph, target, precision)
+        if made is None and (precision is not None or kernel is not None):
             gpu_named(target, f"`{'precision' if kernel is None else 'kernel'}=`")
-        return made
+        return made or {}
     if precision is None and kernel is None and not set(graph.free) <= {*DEFAULTS, *(sizes or {})}:
         return {}
     plain = _WORDS.get(dtype or torch.get_default_dtype(), "float32")
@@ -144,26 +147,26 @@ def _chosen(
     return found if precision is not None else {name: Chosen(one.kernel, None) for name, one in found.items()}
 
 
-def _without_gpu(graph: Graph, target: str, precision: str | Mapping[str, str]) -> dict[str, Chosen]:
-    """INT8 where it is asked for, on a processor or on what is there; nothing where another precision is asked for.
+def _without_gpu(graph: Graph, target: str, given: Given) -> dict[str, Chosen] | None:
+    """INT8 where it is asked for, on a processor or on what is there; None where another precision is asked for.
 
     Raises:
-        ArchError: A749, an attention that INT8 does not compute; A742 and A743 as `precision_of` and `covers`.
+        ArchError: A749, an attention that INT8 does not compute; else as `precision_of` and `covers`.
     """
-    wanted = precision_of(precision, "")
-    if {wanted.default, *(word for _, word in wanted.rules)} - {"", *INT8}:
-        return {}
+    precision = precision_of(given, "")
+    if precision.words - {"", AUTO, *WORDS}:
+        return None
     those = {name_of(graph, node): node for node in graph if isinstance(node.primitive, Attend)}
-    wanted.covers(list(those))
+    precision.covers(list(those), graph)
     found = {}
     for path, node in those.items():
-        word, op = wanted.at(path), node.primitive
-        if word and isinstance(op, Attend):
+        word, op = precision.at(path), node.primitive
+        if word in WORDS and isinstance(op, Attend):
             reason = unfused(op)
             if reason is not None:
                 raise no_int8(reason, node.span)
-            found[path] = Chosen("flash" if target == "auto" else None, word)
-    if target == "cpu":
+            found[path] = Chosen("flash" if target == "auto" else None, word, precision.reach(path))
+    if found and target == "cpu":
         warnings.warn("INT8 is right on a processor, and no faster there", stacklevel=4)
     return found
 

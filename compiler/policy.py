@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from ogive.compiler.int8 import LEVELS, WORDS, Form
 from ogive.compiler.roofline import Floor, Tile, Work, covered, floor, multiplied
 from ogive.compiler.targets import Figure, Gpu
 from ogive.dsl.diagnostics import ArchError, fail, offer
@@ -19,7 +20,8 @@ from ogive.dsl.patterns.part import ALL, TRIANGLE, Part, Refusal
 from ogive.dsl.source import Span
 
 __all__ = [
-    "INT8", "KERNELS", "PACES", "Case", "Choice", "Prediction", "choose", "no_gain", "no_int8", "refusal",
+    "KERNELS", "PACES", "Case", "Choice", "Prediction", "automatic", "choose", "no_form", "no_gain", "no_int8",
+    "refusal",
 ]
 
 KERNELS: Final[Mapping[str, str]] = MappingProxyType({
@@ -36,7 +38,6 @@ TILES: Final[Mapping[str, Tile]] = MappingProxyType({
 """How many queries and keys each takes at once; of `flash` the smallest that it is compiled for."""
 
 HALVES: Final = ("bf16", "fp16")
-INT8: Final = ("int8", "int8-token")
 FEW_KEYS: Final = 1024
 """With fewer keys for a query, making codes costs about what they save: from figures of SageAttention's users."""
 
@@ -164,8 +165,12 @@ def choose(case: Case, gpu: Gpu, forced: str | None = None, span: Span | None = 
     """
     if forced is not None and forced not in KERNELS:
         raise fail("A740", f"there is no kernel `{forced}`", help=offer(forced, KERNELS, "kernels"))
-    if case.precision in INT8 and (case.unfused or case.own) is not None:
-        raise no_int8(case.unfused or case.own or "", span)
+    if case.precision in WORDS:
+        reason = case.unfused or case.own
+        if reason is not None:
+            raise no_int8(reason, span)
+        if (missing := no_form(case.precision, gpu)) is not None:
+            raise fail("A749", missing, span, help="`int8` and `int8-token` go on every GPU")
     least = floor(case.work, gpu, case.precision)
     refused = tuple(Refusal(k, reason) for k in KERNELS if (reason := refusal(case, gpu, k)) is not None)
     those = {r.way for r in refused}
@@ -181,10 +186,39 @@ def choose(case: Case, gpu: Gpu, forced: str | None = None, span: Span | None = 
     if forced is None and best.kernel == "flash":  # as good as equal: what needs no compiler
         best = next((p for p in able[1:] if p.seconds < CLOSE * best.seconds), best)
     others = tuple(p for p in able if p is not best)
-    if case.precision in INT8:
+    if case.precision in WORDS:
         gain, doubt = _gain(case, gpu, best)
         return Choice(best.kernel, best.seconds, least, gain, others, refused, doubt)
     return Choice(best.kernel, best.seconds, least, _why(best, others, forced), others, refused)
+
+
+def no_form(form: str, gpu: Gpu) -> str | None:
+    """Why a GPU has no such form of INT8; None where it does."""
+    if form == "int8-fp8" and "fp8" not in gpu.matrix:
+        return f"`int8-fp8` multiplies FP8, which GPUs do from 8.9 on, and {gpu.arch} is {gpu.capability / 10:.1f}"
+    return None
+
+
+def automatic(
+    case: Case, gpu: Gpu, forms: Sequence[Form], kernel: str | None, span: Span | None
+) -> tuple[Case, Choice]:
+    """The case in the precision that should be fastest, of 16 bits and the `forms` of INT8, with its kernel.
+
+    INT8 is taken where it pays by `no_gain` and by the predictions.
+
+    Raises:
+        ArchError: as `choose`.
+    """
+    plain = replace(case, precision="bf16")
+    best = plain, choose(plain, gpu, kernel, span)
+    if case.unfused is not None or case.own is not None or kernel not in (None, "flash") or no_gain(case, gpu):
+        return best
+    for form in (form for form in forms if no_form(form, gpu) is None):
+        other = replace(case, precision=form)
+        choice = choose(other, gpu, kernel, span)
+        if choice.doubt is None and (choice.seconds or 0.0) < (best[1].seconds or float("inf")):
+            best = other, choice
+    return best
 
 
 def no_int8(reason: str, span: Span | None) -> ArchError:
@@ -238,7 +272,7 @@ def refusal(case: Case, gpu: Gpu, kernel: str) -> str | None:
         return case.unfused
     if kernel == "flash":
         return case.own
-    if case.precision in INT8:
+    if case.precision in WORDS:
         return "it knows no INT8"
     if case.precision == "tf32":
         return "torch decides by itself whether float32 is computed in TF32"
@@ -291,7 +325,7 @@ def _predict(case: Case, gpu: Gpu, kernel: str, least: Floor) -> Prediction:
     products = multiplied(rounded, gpu, case.precision, pairs)
     busy = max(products, work.batch * pairs / gpu.exp.value) / _pace(kernel, gpu, case)
     moved = (work.traffic(case.precision) + _copies(case, kernel)) / gpu.bytes_a_second
-    calls = max(1, len(case.parts)) + (2 if case.precision in INT8 else 0)
+    calls = max(1, len(case.parts)) + (2 if case.precision in WORDS else 0)
     programs = _programs(case, kernel)
     waves = -(-programs // gpu.sms) * gpu.sms / programs  # what stands still while the last programs run
     seconds = calls * gpu.launch.value + max(busy * min(waves, gpu.sms), moved)
@@ -325,7 +359,7 @@ def _programs(case: Case, kernel: str) -> int:
 def _pace(kernel: str, gpu: Gpu, case: Case) -> float:
     if case.precision == "float32":
         return FLOAT32.get(kernel, 0.5)
-    if case.precision in INT8 and gpu.capability // 10 == 10:
+    if case.precision in WORDS and gpu.capability // 10 == 10:
         return OLDER.value
     table = PACES[kernel][gpu.capability // 10]
     return table[64 if case.work.width <= 64 else 128].value
@@ -334,10 +368,10 @@ def _pace(kernel: str, gpu: Gpu, case: Case) -> float:
 def _copies(case: Case, kernel: str) -> int:
     """Bytes that a kernel moves besides: q, k, v and answers brought into order, matrices of a bias, merged answers."""
     work, found = case.work, 0
-    if case.precision in INT8:  # 16 bits are read, k of them twice, codes written and read
+    if case.precision in WORDS:  # 16 bits are read, k of them twice, codes written and read
         q, k, v = (work.heads * work.queries * work.width, work.kv_heads * work.keys * work.width,
                    work.kv_heads * work.keys * work.values)
-        return work.batch * (2 * q + 4 * k + (4 * v if case.precision == "int8-token" else 0))
+        return work.batch * (2 * q + 4 * k + (4 * v if case.precision in LEVELS else 0))
     if kernel == "flash":
         return 0
     each = work.batch * (work.width + work.values) * (4 if case.precision == "float32" else 2)

@@ -81,12 +81,13 @@ class Floor:
 def multiplied(work: Work, gpu: Gpu, precision: str, pairs: int | None = None) -> float:
     """Seconds of both products over so many pairs of a sample, at the rate of large ones; those of the set by default.
 
-    In INT8 that of the scores goes at the rate of integers, and that of the values with `int8-token`.
+    In INT8 that of the scores goes at the rate of integers; that of the values with `int8-token` too, and with
+    `int8-fp8` at that of FP8.
     """
-    if precision not in ("int8", "int8-token"):
+    second = {"int8": "fp16", "int8-token": "int8", "int8-fp8": "fp8"}.get(precision)
+    if second is None:
         return work.flop(pairs) / gpu.rate(precision)
     each = 2 * work.batch * (work.pairs if pairs is None else pairs)
-    second = "int8" if precision == "int8-token" else "fp16"
     return each * work.width / gpu.rate("int8") + each * work.values / gpu.rate(second)
 
 

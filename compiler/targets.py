@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from ogive.compiler.int8 import WORDS
 from ogive.dsl.diagnostics import fail, offer
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
 PRECISIONS: Final[Mapping[str, int]] = MappingProxyType({"float32": 4, "tf32": 4, "bf16": 2, "fp16": 2})
 """What products may be computed in, and how many bytes a number then has."""
 
-IN_ATTENTION: Final[Mapping[str, int]] = MappingProxyType({**PRECISIONS, "int8": 2, "int8-token": 2})
+IN_ATTENTION: Final[Mapping[str, int]] = MappingProxyType({**PRECISIONS, **dict.fromkeys(WORDS, 2)})
 """What the products of attention may be computed in, and how many bytes a number of q, k and v has as it arrives."""
 
 
@@ -43,7 +44,8 @@ class Gpu:
         sms: streaming multiprocessors.
         shared_limit: bytes of shared memory that one block may ask for.
         bandwidth: bytes a second between the GPU and its memory.
-        matrix: FLOP a second of dense matrix products, by precision; "float32" without tensor cores.
+        matrix: FLOP a second of dense matrix products, by precision; "float32" without tensor cores, "fp8" where it has
+            that.
         exp: exponentials a second.
         launch: seconds that a kernel costs at least, however little it does.
         sustained: the share of `matrix` and of `bandwidth` that real work reaches.
@@ -114,12 +116,13 @@ def _gpu(
     )
 
 
-def _by_sheet(tf32: float, half: float, int8: float, float32: float) -> dict[str, float]:
-    """TFLOP/s without sparsity, fp16 with sums in float32."""
-    return {"float32": float32, "tf32": tf32, "bf16": half, "fp16": half, "int8": int8}
+def _by_sheet(tf32: float, half: float, int8: float, float32: float, fp8: float | None = None) -> dict[str, float]:
+    """TFLOP/s without sparsity, fp16 and FP8 with sums in float32."""
+    found = {"float32": float32, "tf32": tf32, "bf16": half, "fp16": half, "int8": int8}
+    return found if fp8 is None else {**found, "fp8": fp8}
 
 
-HOPPER: Final = _by_sheet(tf32=494.7, half=989.4, int8=1978.9, float32=66.9)
+HOPPER: Final = _by_sheet(tf32=494.7, half=989.4, int8=1978.9, float32=66.9, fp8=1978.9)
 
 AUTO: Final = Target("auto", "whatever device the weights are on")
 CPU: Final = Target("cpu", "the processor, by torch's own kernels")
@@ -134,7 +137,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType({target.name: target for
         86, "sm_86", 82, 1.695, "NVIDIA GA102 white paper, RTX 3090", 936, _by_sheet(35.6, 71, 284, 35.6),
     )),
     Target("rtx4090", "NVIDIA GeForce RTX 4090", _gpu(
-        89, "sm_89", 128, 2.52, "NVIDIA Ada white paper, RTX 4090", 1008, _by_sheet(82.6, 165.2, 660.6, 82.6),
+        89, "sm_89", 128, 2.52, "NVIDIA Ada white paper, RTX 4090", 1008, _by_sheet(82.6, 165.2, 660.6, 82.6, 330.3),
     )),
     Target("h100", "NVIDIA H100, 80 GB, SXM", _gpu(
         90, "sm_90a", 132, 1.755, "NVIDIA H100 data sheet, SXM", 3350, HOPPER,
@@ -144,11 +147,11 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType({target.name: target for
     )),
     Target("b200", "NVIDIA B200, 180 GB", _gpu(
         100, "sm_100a", 148, 1.85, "NVIDIA DGX B200 data sheet, one GPU of eight", 8000,
-        _by_sheet(1100, 2250, 4500, 75),
+        _by_sheet(1100, 2250, 4500, 75, 4500),
     )),
     Target("rtx5090", "NVIDIA GeForce RTX 5090", _gpu(
         120, "sm_120a", 170, 2.41, "NVIDIA RTX Blackwell white paper, RTX 5090", 1792,
-        _by_sheet(104.8, 209.5, 838, 104.8),
+        _by_sheet(104.8, 209.5, 838, 104.8, 419),
     )),
 )})
 """What a network can be compiled for."""

@@ -64,4 +64,4 @@ def _absent(device: torch.device) -> str | None:
 
 def _chosen(manifest: Manifest) -> dict[str, Chosen]:
     """The kernel and the precision of each attention, as the build has them."""
-    return {path: Chosen(node.kernel, node.precision) for node in manifest.attentions for path in node.at}
+    return {path: Chosen(node.kernel, node.precision, node.reach) for node in manifest.attentions for path in node.at}

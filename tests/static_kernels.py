@@ -74,6 +74,7 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     "dk, dv 64 float32": (KEYS, _plain(64, "fp32", merge=True), _LONG),
     **{f"int8 {d}": (INT8, _plain(d, "fp16", int8="block"), _LONG) for d in (32, 64, 80, 128)},
     **{f"int8-token {d}": (INT8, _plain(d, "fp16", int8="token"), _LONG) for d in (64, 80, 128)},
+    **{f"int8-fp8 {d}": (INT8, _plain(d, "fp16", int8="fp8"), _LONG) for d in (64, 80, 128)},
     "int8 80 decomposed": (INT8, _plain(80, "fp16", bias="places", axes=2, int8="block"), _LONG),
     "int8 64 lists": (INT8, _plain(64, "fp16", keep="list", int8="block"), _LONG),
     "int8 32 in windows with a table": (INT8, _plain(32, "fp16", int8="block", **_SWIN), _WINDOW),
@@ -86,7 +87,11 @@ EVERYWHERE: Final = (
 )
 """What the table holds for every architecture; the others for 9.0 alone."""
 
-ASKED: Final = tuple((name, arch) for name in CASES for arch in (ARCHES if name in EVERYWHERE else (90,)))
+FP8: Final = (89, 90, 100, 120)
+"""Architectures that multiply FP8."""
+
+ASKED: Final = tuple((name, arch) for name in CASES for arch in (
+    ARCHES if name in EVERYWHERE else FP8 if name == "int8-fp8 64" else (89, 90) if "fp8" in name else (90,)))
 """The rows of the table."""
 
 

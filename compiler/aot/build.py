@@ -92,7 +92,7 @@ def build(net: Expandable, target: str, gpu: Gpu, precision: Precision, kernel: 
     manifest = Manifest(
         format=FORMAT, ogive=_version("ogive"), torch=torch.__version__, triton=_version("triton"), target=target,
         arch=gpu.arch, capability=gpu.capability, network=net.name, source=SOURCE,
-        source_sha256=digest(source.encode()), precision=(("*", precision.default), *precision.rules),
+        source_sha256=digest(source.encode()), precision=(("*", precision.plain), *precision.rules),
         sizes=sizes_of(net.graph, sizes), attentions=tuple(_node(one, files) for one in told),
         kernels=tuple(entry for entry, _ in made.values()),
     )
@@ -103,7 +103,7 @@ def _launches(
     net: Expandable, told: tuple[Account, ...], gpu: Gpu, precision: Precision, sizes: Mapping[str, int] | None
 ) -> dict[str, list[Launched]]:
     """What each attention launches, by its path."""
-    dtype = DTYPES[precision.default]
+    dtype = DTYPES[precision.plain]
     module = compile(net, device="meta", dtype=dtype, chosen=chosen_of(told)).eval()
     values = sizes_of(net.graph, sizes)
     inputs = []
@@ -179,7 +179,7 @@ def _node(one: Account, files: Mapping[str, list[str]]) -> Node:
     assert one.choice is not None
     used = dict.fromkeys(file for name in one.names for file in files.get(name, ()))
     return Node(at=one.names, precision=one.precision, kernel=one.choice.kernel, reason=one.choice.reason,
-                files=tuple(used))
+                files=tuple(used), reach=one.reach)
 
 
 def write_build(built: Built, folder: Path) -> None:

@@ -18,7 +18,7 @@ __all__ = ["Loaded", "block_of", "setting_key"]
 
 DTYPES: Final = {
     "bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "i8": torch.int8, "i32": torch.int32,
-    "i64": torch.int64,
+    "i64": torch.int64, "fp8e4nv": torch.float8_e4m3fn,
 }
 FORMATS: Final = {"i32": "<i", "i64": "<q", "fp32": "<f"}
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ogive.compiler.aot.cubin import NotCubin, read_cubin
+from ogive.compiler.int8 import WIDEST, Reach
 from ogive.dsl.diagnostics import ArchError, fail
 
 __all__ = [
@@ -45,7 +46,7 @@ class Parameter(_Data):
     launch must provide for each program, and which no caller gives."""
 
     name: Name
-    type: Annotated[str, StringConstraints(pattern=r"^\*?(bf16|fp16|fp32|i8|i32|i64|u8)$")]
+    type: Annotated[str, StringConstraints(pattern=r"^\*?(bf16|fp16|fp32|i8|i32|i64|u8|fp8e4nv)$")]
     offset: Size
     size: Size
     scratch: Size | None = None
@@ -84,13 +85,15 @@ class Entry(_Data):
 
 
 class Node(_Data):
-    """An attention of the network: where it stands, its precision, the kernel that was chosen with why, its cubins."""
+    """An attention of the network: where it stands, its precision, the kernel that was chosen with why, its cubins; of
+    INT8 which numbers get codes."""
 
     at: tuple[str, ...]
     precision: str
     kernel: str | None
     reason: str
     files: tuple[FileName, ...]
+    reach: Reach = WIDEST
 
 
 class Manifest(_Data):

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import has_static_value
 
+from ogive.compiler.int8 import WIDEST, WORDS, Reach
 from ogive.compiler.kernels.biases import Looked, unreadable
 from ogive.compiler.kernels.ready import DEVICE, TAKERS, NoKernel, has_triton
 from ogive.compiler.kernels.setting import LARGEST_HEAD
 from ogive.compiler.kernels.tables import Tables
 from ogive.compiler.kernels.walk import Way, walk
 from ogive.compiler.lower.attention_biases import Bias
-from ogive.compiler.lower.attention_int8 import REACH as MOST
-from ogive.compiler.lower.attention_int8 import WORDS
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.space import Sequence, Space
 
@@ -60,7 +59,7 @@ class Walked:
     """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device.
 
     `way` is `walk.walk`'s. `known` holds walks and reasons; `declined` is why the last call was not taken; `flags`
-    `B H` are 1 where the last call in INT8 computed a head in 16 bits.
+    `B H` are 1 where the last call in INT8 computed a head in 16 bits, which is where numbers are beyond `reach`.
     """
 
     over: Pattern
@@ -70,6 +69,7 @@ class Walked:
     known: dict[str, tuple[str, Tensor] | str] = field(default_factory=dict)
     declined: str | None = None
     flags: Tensor | None = None
+    reach: Reach = WIDEST
 
     def refused(
         self, q: Tensor, k: Tensor, v: Tensor, queries: tuple[int, ...], keys: tuple[int, ...],
@@ -172,7 +172,7 @@ class Walked:
         factor = q.shape[3] ** -0.5 if scale is None else scale
         if precision in WORDS:
             out, _, flags = torch.ops.ogive.attention_int8(
-                q, k, v, mask, added, tables, spec, factor, precision, MOST)
+                q, k, v, mask, added, tables, spec, factor, precision, *self.reach)
             if not torch.compiler.is_compiling():
                 self.flags = flags
             return out  # type: ignore[no-any-return]

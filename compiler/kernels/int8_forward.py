@@ -1,6 +1,7 @@
 """INT8 attention forwards, over the walk of the flash kernels: scores from INT8 codes of q and of smoothed keys.
 
     per block   codes of 64 neighbours share a scale; weights and v in 16 bits
+    FP8         codes of a row share a scale; v in FP8, a scale for each channel, and weights: 448 p
     per token   codes of a row share a scale; v in INT8, a scale for each channel; weights too: 255 levels of what
                 stands before the sum divides, code = round(255 p) - 128, and 128 column sums of v are added back
 
@@ -9,7 +10,10 @@ whatever the length, whereas the normalised one shrinks with it. Against the lar
 it, all weights below 1/510 would be lost, together up to a third of a row that has a few keys of large scores. Products
 of codes are sums of integers and exact. Heads with a flag are computed in 16 bits.
 
-(Zhang et al. 2025, SageAttention, arXiv:2410.02367.)
+FP8 needs no maximum of the tile: 448 p has 18 powers of two, and p below 2^-18 adds nothing. Products of a tile are
+summed by themselves and then added in float32, for matrix units keep fewer bits while they sum FP8.
+
+(Zhang et al. 2025, SageAttention, arXiv:2410.02367; Zhang et al. 2024, SageAttention2, arXiv:2411.10958.)
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import triton
 import triton.language as tl
 
 from ogive.compiler.kernels.forward import finish, tile_of, weighed
+from ogive.compiler.kernels.int8_quantise import fp8
 from ogive.compiler.kernels.tiles import (
     LOG2E,
     bounds,
@@ -45,12 +50,21 @@ def _summed_back(acc, codes, w, share, BLOCK_N: tl.constexpr):
 
 
 @triton.jit
+def _product_fp8(p, w, BLOCK_N: tl.constexpr):
+    """p w of FP8, the sums of this tile alone."""
+    if BLOCK_N >= 32:
+        return tl.dot(p, w)
+    else:  # a matrix instruction of FP8 takes 32 keys; fp16 has all that e4m3 has
+        return tl.dot(p.to(tl.float16), w.to(tl.float16))
+
+
+@triton.jit
 def _tile(acc1, acc2, top, total, q1, q2, q_steps, k8, k_scale, v, mask, bias, tables, scale, start, block, batch, head,
           entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k8_n, v_n, lower, upper, bits, mask_b, mask_h, mask_q,
           mask_k, bias_b, bias_h, bias_q, b0, b1, gap, CHECKED: tl.constexpr, D: tl.constexpr, D1: tl.constexpr,
           D2: tl.constexpr, E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr, BLOCK_N: tl.constexpr,
           K_MAP: tl.constexpr, KEEP: tl.constexpr, BIAS: tl.constexpr, AXES: tl.constexpr, PREFIX: tl.constexpr,
-          MASK: tl.constexpr, MASK_ROWS: tl.constexpr, TOKEN: tl.constexpr, GROUP: tl.constexpr):
+          MASK: tl.constexpr, MASK_ROWS: tl.constexpr, TOKEN: tl.constexpr, FP8: tl.constexpr, GROUP: tl.constexpr):
     """As `tile_of`, q1 and q2 codes; v codes too with TOKEN."""
     columns = start * BLOCK_N + tl.arange(0, BLOCK_N)
     k_at = positions(tables, k0, k1, k2, entry, columns, nk, K_MAP)
@@ -67,7 +81,15 @@ def _tile(acc1, acc2, top, total, q1, q2, q_steps, k8, k_scale, v, mask, bias, t
     w2 = w1
     if E2 > 0:
         w2 = rows_of(v, k_at, v_n, E1, E2, E)
-    if TOKEN:
+    if FP8:
+        p, fade, higher = weighed(s, top, CHECKED, MASK)
+        eighth = fp8(p * 448.0)
+        level = eighth.to(tl.float32)
+        total = total * fade + tl.sum(level, 1) * (1.0 / 448.0)  # what is multiplied is what is summed
+        acc1 = acc1 * fade[:, None] + _product_fp8(eighth, w1, BLOCK_N) * (1.0 / 448.0)
+        if E2 > 0:
+            acc2 = acc2 * fade[:, None] + _product_fp8(eighth, w2, BLOCK_N) * (1.0 / 448.0)
+    elif TOKEN:
         none = tl.full((q_steps.shape[0],), float("-inf"), tl.float32)
         p, _, here = weighed(s, none, CHECKED, MASK)  # 1 at the largest of the tile
         level = tl.floor(p * 255.0 + 0.5)
@@ -103,7 +125,7 @@ def attention_int8_forward(
     E2: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, Q_MAP: tl.constexpr, K_MAP: tl.constexpr,
     KEEP: tl.constexpr, BIAS: tl.constexpr, AXES: tl.constexpr, PREFIX: tl.constexpr, MASK: tl.constexpr,
     MASK_ROWS: tl.constexpr, HEADS_LISTED: tl.constexpr, MERGE: tl.constexpr, PRECISION: tl.constexpr,
-    TOKEN: tl.constexpr, GROUP: tl.constexpr,
+    TOKEN: tl.constexpr, FP8: tl.constexpr, GROUP: tl.constexpr,
 ):
     """As `attention_forward`, from the codes and scales of `attention_int8_codes`.
 
@@ -148,14 +170,14 @@ def attention_int8_forward(
                 acc1, acc2, top, summed, x1, x2, steps, k8, k_scale, w, mask, bias, tables, scale, start, block, wide,
                 head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k8_n, w_n, lower, upper, bits, mask_b, mask_h,
                 mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, False, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP, KEEP,
-                BIAS, AXES, PREFIX, MASK, MASK_ROWS, TOKEN, GROUP)
+                BIAS, AXES, PREFIX, MASK, MASK_ROWS, TOKEN, FP8, GROUP)
         for t in range(0, left):
             start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
             acc1, acc2, top, summed = _tile(
                 acc1, acc2, top, summed, x1, x2, steps, k8, k_scale, w, mask, bias, tables, scale, start, block, wide,
                 head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k8_n, w_n, lower, upper, bits, mask_b, mask_h,
                 mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, True, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP, KEEP,
-                BIAS, AXES, PREFIX, MASK, MASK_ROWS, TOKEN, GROUP)
+                BIAS, AXES, PREFIX, MASK, MASK_ROWS, TOKEN, FP8, GROUP)
         top += tl.load(shift + (wide * of_heads + head) * queries + q_at) * LOG2E
         if TOKEN:
             channels = v_scale + (wide * kv_heads + kv_head) * E0

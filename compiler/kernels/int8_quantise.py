@@ -3,21 +3,24 @@
 K is smoothed: mu, one mean of the keys for each (sample, head of keys), is taken off every key. A score loses q . mu,
 the same for all keys of a query, so weights stay what they were; log-sum-exps get it back (Zhang et al. 2025,
 arXiv:2410.02367). Codes are round(127 x / amax), amax that of a row (per token) or of 64 neighbours (per block), of v
-that of a channel.
+that of a channel; with FP8 those of v are 448 x / amax in e4m3.
 
 A flag per head says that it is left to 16 bits: a number that is not finite, or larger than the reach that was asked.
 """
 
 from __future__ import annotations
 
+import os
+
 import triton
 import triton.language as tl
 
 from ogive.compiler.kernels import setting
 
-__all__ = ["attention_int8_codes", "attention_int8_means"]
+__all__ = ["attention_int8_codes", "attention_int8_means", "fp8"]
 
 SPLITS = tl.constexpr(setting.SPLITS)
+INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 
 
 @triton.jit
@@ -72,6 +75,16 @@ def _coded(x, scale):
 
 
 @triton.jit
+def fp8(x):
+    """x, of at most 448, in e4m3, to the nearest."""
+    if INTERPRETED:  # which loses a carry: it is given what e4m3 has
+        bits = x.to(tl.int32, bitcast=True)
+        bits = (bits + 0x7FFFF + ((bits >> 20) & 1)) & -0x100000
+        x = tl.where(tl.abs(x) < 0.015625, (x + 24576.0) - 24576.0, bits.to(tl.float32, bitcast=True))
+    return x.to(tl.float8e4nv)
+
+
+@triton.jit
 def _store(x, at, step, there, codes, WIDTH: tl.constexpr, ALL: tl.constexpr):
     channel = tl.arange(0, WIDTH)
     real = there[:, None] & (channel[None, :] < ALL)
@@ -98,10 +111,10 @@ def _flag(flags, heads, good):
 
 @triton.jit(do_not_specialize=["heads", "groups", "queries", "keys", "q_scales", "k_scales"])
 def attention_int8_codes(
-    q, k, v, sums, tops, q8, k8, v8, q_scale, k_scale, v_scale, shift, flags, scale, reach, heads, groups, queries,
-    keys, q_scales, k_scales, q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, q8_b, q8_h, q8_n, k8_b, k8_h, k8_n, v8_b,
-    v8_h, v8_n, D: tl.constexpr, D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr, TOKEN: tl.constexpr,
-    GROUP: tl.constexpr, BLOCK_N: tl.constexpr,
+    q, k, v, sums, tops, q8, k8, v8, q_scale, k_scale, v_scale, shift, flags, scale, q_reach, k_reach, v_reach, heads,
+    groups, queries, keys, q_scales, k_scales, q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, q8_b, q8_h, q8_n, k8_b,
+    k8_h, k8_n, v8_b, v8_h, v8_n, D: tl.constexpr, D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr,
+    TOKEN: tl.constexpr, FP8: tl.constexpr, GROUP: tl.constexpr, BLOCK_N: tl.constexpr,
 ):
     """A tile of rows of q, of k, or with TOKEN of v -> codes `B . N .`, scales of groups of rows, flags `B H`.
 
@@ -126,7 +139,7 @@ def attention_int8_codes(
         x = _read(q + wide * q_b + head * q_h, at, q_n, there, 0, D0, D)
         mean = _whole(sums, batch * kv_heads + head // groups, D0, False) / keys
         tl.store(shift + (wide * heads + head) * queries + at, scale * tl.sum(x * mean[None, :], 1), mask=there)
-        steps, good = _scales(x, reach, limit, TOKEN)
+        steps, good = _scales(x, q_reach, limit, TOKEN)
         _store(q8 + wide * q8_b + head * q8_h, at, q8_n, there, _coded(x, steps[:, None]), D0, D)
         tl.store(q_scale + (wide * heads + head) * q_scales + at // GROUP, steps, mask=there & (at % GROUP == 0))
         _flag(flags + batch * heads + head, 1, good)
@@ -138,17 +151,22 @@ def attention_int8_codes(
         if mine < kv_heads * k_tiles:
             mean = _whole(sums, batch * kv_heads + head, D0, False) / keys
             x = _read(k + wide * k_b + head * k_h, at, k_n, there, 0, D0, D) - mean[None, :]
-            steps, good = _scales(tl.where(there[:, None], x, 0.0), reach, limit, TOKEN)
+            steps, good = _scales(tl.where(there[:, None], x, 0.0), k_reach, limit, TOKEN)
             _store(k8 + wide * k8_b + head * k8_h, at, k8_n, there, _coded(x, steps[:, None]), D0, D)
             tl.store(k_scale + (wide * kv_heads + head) * k_scales + at // GROUP, steps,
                      mask=there & (at % GROUP == 0))
             _flag(flags + batch * heads + head * groups, groups, good)
         else:
             top = _whole(tops, batch * kv_heads + head, E0, True)
-            good = tl.max(top, 0) <= tl.minimum(reach, limit)
-            channels = tl.where(top > 1e-30, top * (1.0 / 127.0), 0.0)
+            good = tl.max(top, 0) <= tl.minimum(v_reach, limit)
+            channels = tl.where(top > 1e-30, top * (1.0 / (448.0 if FP8 else 127.0)), 0.0)
             w = _read(v + wide * v_b + head * v_h, at, v_n, there, 0, E0, E)
-            _store(v8 + wide * v8_b + head * v8_h, at, v8_n, there, _coded(w, channels[None, :]), E0, E)
+            if FP8:
+                inverse = tl.where(channels > 0.0, 1.0 / tl.where(channels > 0.0, channels, 1.0), 0.0)
+                codes = fp8(tl.minimum(tl.maximum(w * inverse[None, :], -448.0), 448.0))
+                _store(v8 + wide * v8_b + head * v8_h, at, v8_n, there, codes, E0, E)
+            else:
+                _store(v8 + wide * v8_b + head * v8_h, at, v8_n, there, _coded(w, channels[None, :]), E0, E)
             if mine % k_tiles == 0:
                 tl.store(v_scale + (wide * kv_heads + head) * E0 + tl.arange(0, E0), channels)
                 _flag(flags + batch * heads + head * groups, groups, good)

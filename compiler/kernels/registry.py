@@ -28,7 +28,7 @@ from ogive.compiler.kernels.spec import Spec
 
 __all__ = ["KERNELS", "Argument", "Kernel", "settings_of"]
 
-FLOATS: Final = frozenset({"scale", "keep_scale", "reach"})
+FLOATS: Final = frozenset({"scale", "keep_scale", "q_reach", "k_reach", "v_reach"})
 ALIGNED: Final = frozenset({
     f"{x}_{y}" for x in ("q", "k", "v", "o", "g", "dq", "dk", "dv", "q8", "k8", "v8") for y in "bhn"
 })
@@ -97,6 +97,8 @@ def _type(kernel: str, name: str, setting: Setting) -> str:
         kind = "fp32" if setting.wide and kernel != "attention_delta" else "data"
     if kind == "bias":
         kind = "fp32" if setting.bias != "places" else "data"
+    if name == "v8" and setting.int8 == "fp8":
+        kind = "fp8e4nv"
     if kind == "mask":
         kind = {"none": "i8", "bool": "i8", "float": "data"}[setting.mask]
     return "*" + (setting.dtype if kind == "data" else kind)

@@ -11,7 +11,7 @@ Map: TypeAlias = Literal["line", "split", "table"]
 Keep: TypeAlias = Literal["all", "band", "list"]
 Added: TypeAlias = Literal["none", "table", "slopes", "places"]
 Given: TypeAlias = Literal["none", "bool", "float"]
-Int8: TypeAlias = Literal["none", "block", "token"]
+Int8: TypeAlias = Literal["none", "block", "token", "fp8"]
 
 MAPS: Final[dict[Map, int]] = {"line": 0, "split": 1, "table": 2}
 KEEPS: Final[dict[Keep, int]] = {"all": 0, "band": 1, "list": 2}
@@ -62,7 +62,8 @@ class Setting:
         slots: of the backward kernel of keys: each entry writes into rows of its own, since entries share keys.
         wide: answers are written in float32, to be merged.
         precision: of products of float32: "ieee", "tf32" or "tf32x3".
-        int8: q and k are INT8 codes with a scale for "block"s of 64 neighbours, or each "token"; then v is too.
+        int8: q and k are INT8 codes with a scale for "block"s of 64 neighbours, or each "token"; then v is too, or
+            with "fp8" is FP8.
     """
 
     dtype: Literal["fp16", "bf16", "fp32"]
@@ -99,8 +100,8 @@ class Setting:
             "BIAS": BIASES[self.bias], "AXES": self.axes, "PREFIX": self.prefix,
             "MASK": MASKS[self.mask], "MASK_ROWS": self.mask_rows, "DROPOUT": self.dropout,
             "HEADS_LISTED": self.heads_listed, "MERGE": self.merge, "SLOTS": self.slots, "PRECISION": self.precision,
-            "D0": power(self.width), "E0": power(self.values), "TOKEN": self.int8 == "token",
-            "GROUP": 1 if self.int8 == "token" else GROUP,
+            "D0": power(self.width), "E0": power(self.values), "TOKEN": self.int8 in ("token", "fp8"),
+            "FP8": self.int8 == "fp8", "GROUP": 1 if self.int8 in ("token", "fp8") else GROUP,
         }
 
 

@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ogive.compiler.int8 import LEVELS, WIDEST, WORDS
 from ogive.compiler.lower.attention_biases import Bias
-from ogive.compiler.lower.attention_int8 import WORDS, by_levels, no_gradients, rounded
+from ogive.compiler.lower.attention_int8 import by_levels, no_gradients, rounded
 from ogive.compiler.lower.attention_masks import SetAttention
 from ogive.compiler.lower.attention_walk import Step, Walk, at_once
 from ogive.dsl.patterns import Pattern, PatternError
@@ -37,7 +38,7 @@ MOST_WALKS: Final = 8
 class PartsAttention(SetAttention):
     """As `SetAttention`, part by part where that is possible; what is compiled or exported is `SetAttention`.
 
-    `over` is the set, `of` the heads of it that come here.
+    `over` is the set, `of` the heads of it that come here; `reach` says of INT8 which heads get codes.
     """
 
     plain = SetAttention
@@ -48,6 +49,7 @@ class PartsAttention(SetAttention):
         super().__init__(scale, drop, causal)
         self.over = over
         self.of = of
+        self.reach = WIDEST
         self.walks: dict[Any, Walk | None] = {}
 
     def forward(
@@ -63,11 +65,12 @@ class PartsAttention(SetAttention):
                 return found  # type: ignore[no-any-return]
         if self.precision not in WORDS:
             return self.attended(q, k, v, queries, keys, mask, table)
-        a, b = rounded(q, k, self.precision)
+        a, b = rounded(q, k, self.precision, self.reach)
         if mask is not None and mask.is_floating_point():
             mask = mask.to(a.dtype)
-        if self.precision == "int8-token":
-            return by_levels(a, b, v, self.hidden(a, queries, keys, mask, table), self.scale, self.causal)
+        if self.precision in LEVELS:
+            return by_levels(a, b, v, self.hidden(a, queries, keys, mask, table), self.scale, self.causal,
+                             self.precision, self.reach)
         return self.attended(a, b, v.float(), queries, keys, mask, table).to(v.dtype)
 
     def attended(

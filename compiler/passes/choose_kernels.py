@@ -13,8 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ogive.compiler.attention_case import name_of
 from ogive.compiler.choices import Chosen
+from ogive.compiler.int8 import LEVELS, WORDS
 from ogive.compiler.kernels.attention import Walked
-from ogive.compiler.lower.attention_int8 import WORDS, by_levels, no_gradients, rounded
+from ogive.compiler.lower.attention_int8 import by_levels, no_gradients, rounded
 from ogive.compiler.lower.attention_parts import PartsAttention
 from ogive.compiler.module import Network
 from ogive.compiler.passes.reading import called, replace, set_module
@@ -25,7 +26,7 @@ __all__ = ["DTYPES", "choose_kernels", "own_kernels"]
 
 DTYPES: Final = {
     "float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
-    "int8": torch.float16, "int8-token": torch.float16,
+    **dict.fromkeys(WORDS, torch.float16),
 }
 """What q, k and v are of in each precision."""
 
@@ -74,7 +75,9 @@ def _choose(module: Network, node: fx.Node, choice: Chosen) -> None:
     if isinstance(made, PartsAttention):
         if choice.kernel != "flash":
             made.walked = None
-        made.precision = _products(choice)
+        elif made.walked is not None:
+            made.walked.reach = choice.reach
+        made.precision, made.reach = _products(choice), choice.reach
     elif choice.kernel is not None or choice.precision in WORDS:
         node = _by_module(module, node, choice)
     if choice.precision is not None and not (choice.precision in WORDS and choice.kernel is None):
@@ -119,6 +122,7 @@ class PlainAttention(nn.Module):
         super().__init__()
         self.kernel = choice.kernel
         self.precision = _products(choice)
+        self.reach = choice.reach
         self.scale = scale
         self.causal = causal
         self.walked: Walked | None = None
@@ -145,9 +149,9 @@ class PlainAttention(nn.Module):
     def _by_codes(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float) -> Tensor:
         if rate:
             raise no_gradients()
-        a, b = rounded(q, k, self.precision)
-        if self.precision == "int8-token":
-            return by_levels(a, b, v, mask, self.scale, self.causal)
+        a, b = rounded(q, k, self.precision, self.reach)
+        if self.precision in LEVELS:
+            return by_levels(a, b, v, mask, self.scale, self.causal, self.precision, self.reach)
         mask = mask.float() if mask is not None and mask.is_floating_point() else mask
         found = F.scaled_dot_product_attention(
             a, b, v.float(), attn_mask=mask, is_causal=self.causal, scale=self.scale)
@@ -155,7 +159,7 @@ class PlainAttention(nn.Module):
 
     def _walked(self, heads: int) -> Walked:
         if self.walked is None:
-            self.walked = Walked(Causal() if self.causal else Dense(), tuple(range(heads)), None)
+            self.walked = Walked(Causal() if self.causal else Dense(), tuple(range(heads)), None, reach=self.reach)
         return self.walked
 
     def extra_repr(self) -> str:

@@ -14,7 +14,7 @@ from ogive.compiler.aot.compiled import refused
 QUICK = [
     ("dense 64", 90), ("dense 64", 80), ("dense 80", 90), ("band 64", 89), ("lists 64", 90), ("lists 64", 120),
     ("window 32 with a table", 90), ("window 32 with a table", 86), ("decomposed 80", 90), ("dense 64 float32", 80),
-    ("dq 64", 90), ("dk, dv 64", 90), ("int8 80", 90), ("int8-token 64", 80),
+    ("dq 64", 90), ("dk, dv 64", 90), ("int8 80", 90), ("int8-token 64", 80), ("int8-fp8 64", 89),
 ]
 REST = [case for case in static.ASKED if case not in QUICK]
 
@@ -81,6 +81,14 @@ def test_codes_are_multiplied_as_integers(name: str) -> None:
     assert re.search(r"wgmma\.mma_async\.sync\.aligned\.m64n\d+k32\.s32\.s8\.s8", hopper.ptx)
     _, _, ampere = static.compiled(name, 80)
     assert re.search(r"\bmma\.sync\.aligned\.m16n8k32\.[\w.]*s32\.s8\.s8", ampere.ptx)
+
+
+def test_fp8_is_multiplied_as_fp8() -> None:
+    _, _, hopper = static.compiled("int8-fp8 64", 90)
+    assert re.search(r"wgmma\.mma_async\.sync\.aligned\.m64n\d+k32\.f32\.e4m3\.e4m3", hopper.ptx)
+    assert re.search(r"wgmma\.mma_async\.sync\.aligned\.m64n\d+k32\.s32\.s8\.s8", hopper.ptx)
+    _, _, ada = static.compiled("int8-fp8 64", 89)
+    assert re.search(r"\bmma\.sync\.aligned\.m16n8k32\.[\w.]*f32\.e4m3\.e4m3", ada.ptx)
 
 
 def test_what_does_not_fit_is_refused() -> None:
