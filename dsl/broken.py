@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ogive.dsl.diagnostics import Diagnostic, Label
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label
 from ogive.dsl.digest import PARTS, digest
 from ogive.dsl.figures import UNITS, bounds, like
 from ogive.dsl.graph import COUNTED_AT, Graph, Guard
@@ -129,13 +129,17 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
     """A row of the table, as the search for a repair wants it."""
     params = next((c.printed for c in claims if c.figure == "params" and c.printed[-1] not in UNITS), None)
 
+    def stands(graph: Graph, c: Claim) -> bool:
+        value = _tried(graph, c)
+        return value is not None and replace(c, actual=value).holds
+
     def holds(graph: Graph) -> bool:
-        return all(replace(c, actual=actual(graph, c.figure, c.sizes)).holds for c in claims)
+        return all(stands(graph, c) for c in claims)
 
     def features(graph: Graph) -> dict[str, object]:
         found: dict[str, object] = {}
         for c in claims:
-            value = actual(graph, c.figure, c.sizes)
+            value = _tried(graph, c)
             found |= _parts(value) if isinstance(value, str) else {c.figure: value}
         return found
 
@@ -148,7 +152,7 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
             off[c.figure] = not c.holds
 
     def figures(graph: Graph) -> bool:
-        return all(replace(c, actual=actual(graph, c.figure, c.sizes)).holds for c in claims if c.figure != "digest")
+        return all(stands(graph, c) for c in claims if c.figure != "digest")
 
     wrong = graph is None or not all(c.holds for c in claims)
     digests = [c.printed for c in claims if c.figure == "digest"]
@@ -172,6 +176,15 @@ def actual(graph: Graph, figure: str, sizes: Mapping[str, int]) -> int | str:
     if figure == "digest":
         return digest(graph)
     return graph.parameter_count if figure == "params" else graph.macs(sizes)
+
+
+def _tried(graph: Graph, claim: Claim) -> int | str | None:
+    """What a figure comes to in a network that is tried; None where it has no value: grids that do not fit at the sizes
+    of the row, letters that it does not pin."""
+    try:
+        return actual(graph, claim.figure, claim.sizes)
+    except (ArchError, KeyError, ZeroDivisionError):
+        return None
 
 
 def _title(claim: Claim) -> str:

@@ -202,9 +202,11 @@ def _inputs(bodies: Bodies, node: s.Network, ports: Sequence[s.Port], frame: Fra
                    labels=[Label(first, "it stands above the lines that read it")] if first else [])
     for port in ports:
         if port.is_list:
+            one, two = (f"{port.name}_{i}" for i in (1, 2))
+            shape = port.shape.span.text
             raise fail("A140", f"`{port.name}` is a list, and a network's inputs are single tensors", port.span,
-                       help=f"name each: `first: {port.shape.span.text}, second: {port.shape.span.text}`, and pass "
-                            "`[first, second]` on")
+                       help=f"as many as there are, each by its name: `input {one}: {shape}, {two}: {shape}`, and "
+                            f"below it `{port.name} = [{one}, {two}]`")
         check_key(port.name, port.name_span)
         node_id = bodies.work.new_id(port.name)
         tensor = bodies.port(port, node_id, roles, frame)
