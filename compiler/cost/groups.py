@@ -22,7 +22,7 @@ def grouped(whole: Row, by: Literal["op", "block"] | str) -> list[Row]:
         sums = {what: getattr(have, what) + runs * getattr(row, what) for what in SUMS if what != "nodes"}
         spent = None if row.seconds is None else (have.seconds or 0.0) + runs * row.seconds
         found[name] = replace(
-            have, **sums, nodes=have.nodes + runs, live=max(have.live, row.live), seconds=spent,
+            have, **sums, nodes=have.nodes + runs * min(row.nodes, 1), live=max(have.live, row.live), seconds=spent,
         )
     return list(found.values())
 

@@ -17,7 +17,7 @@ from ogive.dsl.ops.record import Mismatch
 from ogive.dsl.patterns import Dense, Mechanism
 from ogive.dsl.types import Tensor, sized
 
-__all__ = ["NodeCost", "costs", "macs_dense"]
+__all__ = ["NodeCost", "costs", "macs_dense", "owned_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,7 @@ def costs(graph: Graph, sizes: Mapping[str, int], width: int = 4) -> dict[str, N
     Raises:
         ArchError: A802, an attention has no meaning at these sizes, or too many pairs to be counted.
     """
-    owned: dict[str, list[int]] = {}
-    for p in graph.parameters.values():
-        if p.tied is None:
-            numbers = owned.setdefault(p.node, [0, 0])
-            numbers[0] += 0 if p.weight.buffer else p.numel
-            numbers[1] += p.numel * {"int": 8, "bool": 1}.get(p.weight.dtype, width)
+    owned = owned_by(graph, width)
     forward, backward = inference(graph, width, sizes), training(graph, width, sizes)
     seen = fields(graph, sizes)
     found: dict[str, NodeCost] = {}
@@ -79,6 +74,17 @@ def costs(graph: Graph, sizes: Mapping[str, int], width: int = 4) -> dict[str, N
             forward.nodes[node.id].at(sizes), evaluate(backward.kept.get(node.id, 0), sizes), matrix, scores,
             seen[node.id], density,
         )
+    return found
+
+
+def owned_by(graph: Graph, width: int = 4) -> dict[str, tuple[int, int]]:
+    """The parameters of each node that owns weights, and the bytes of its weights, buffers among them."""
+    found: dict[str, tuple[int, int]] = {}
+    for p in graph.parameters.values():
+        if p.tied is None:
+            params, weights = found.get(p.node, (0, 0))
+            size = p.numel * {"int": 8, "bool": 1}.get(p.weight.dtype, width)
+            found[p.node] = (params + (0 if p.weight.buffer else p.numel), weights + size)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ogive.compiler.cost.clock import Machine, seconds
-from ogive.compiler.cost.nodes import NodeCost, costs
+from ogive.compiler.cost.nodes import NodeCost, costs, owned_by
 from ogive.compiler.cost.sizes import sizes_of
 from ogive.dsl.graph import Graph, Node, Region
 from ogive.dsl.types import sized
@@ -86,6 +86,8 @@ def tree(
 ) -> Row:
     """The network part by part; equal iterations of a repeat are one row. Shapes show the `given` sizes as numbers.
 
+    Weights that run in other kinds of calls only are a part of their own, the last.
+
     Args:
         width: bytes of a float.
         machine: what `seconds` are for.
@@ -96,7 +98,8 @@ def tree(
     values = sizes_of(graph, given)
     cost = costs(graph, values, width)
     times = {} if machine is None else seconds(graph, cost, values, machine)
-    return _Tree(graph, cost, times, dict(given or {})).row(0)
+    whole = _Tree(graph, cost, times, dict(given or {})).row(0)
+    return whole if not graph.elsewhere else _with_others(whole, graph, width)
 
 
 def leaves(row: Row, runs: int = 1) -> Iterator[tuple[Row, int]]:
@@ -106,6 +109,21 @@ def leaves(row: Row, runs: int = 1) -> Iterator[tuple[Row, int]]:
         yield row, runs
     for child in row.children:
         yield from leaves(child, runs)
+
+
+def _with_others(whole: Row, graph: Graph, width: int) -> Row:
+    """With the weights that this kind of call does not use."""
+    owned = owned_by(graph, width)
+    rows = tuple(
+        Row(node.name or node.op, node.key or node.id, str(node.primitive), "", owned.get(node.id, (0, 0))[0], 0, 0,
+            weights=owned.get(node.id, (0, 0))[1], op=node.op)
+        for node in graph.elsewhere.values()
+    )
+    params, weights = sum(row.params for row in rows), sum(row.weights for row in rows)
+    part = Row("weights of other calls", "", "", "", params, 0, 0, children=rows,
+               kind="scope", weights=weights)
+    return replace(whole, params=whole.params + params, weights=whole.weights + weights,
+                   children=(*whole.children, part))
 
 
 class _Tree:

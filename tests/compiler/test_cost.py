@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import ogive
-from ogive.compiler.cost import DEFAULTS, Row, figures, macs, sizes_of, tree
+from ogive.compiler.cost import DEFAULTS, Row, figures, grouped, macs, sizes_of, tree
 from ogive.dsl.graph import Graph
 
 LIBRARY = [("vit", "ViT.Ti"), ("vit", "ViT.B"), ("resnet", "ResNet.r18"), ("resnet", "ResNet.r50"), ("unet", None),
@@ -78,6 +78,20 @@ def test_a_shared_module_counts_once_and_runs_twice() -> None:
         "network Two:\n    input x: B 4\n    shared g = Head(4)\n    x -> g\n    g\n"
     )
     assert (tree(graph).params, tree(graph).macs) == (16, 32)
+
+
+def test_weights_of_other_calls_are_counted() -> None:
+    graph = _graph(
+        "network Maybe:\n    input x: B 4, y?: B 4\n    fc = linear(4)\n    if y:\n"
+        "        more = y -> linear(4)\n        fc + more\n    head = linear(2)\n"
+    )
+    whole = tree(graph)
+    assert whole.params == graph.parameter_count == sum(row.params for row in whole.children) == 20 + 20 + 10
+    (last,) = (row for row in whole.children if row.name == "weights of other calls")
+    assert (last.params, last.macs, [row.path for row in last.children]) == (20, 0, ["more"])
+    assert sum(row.params for row in grouped(whole, "op")) == 50
+    assert {row.name: row.nodes for row in grouped(whole, "op")}["linear"] == 2
+    assert tree(graph).weights == 4 * 50
 
 
 def test_shapes_show_the_sizes_that_are_given() -> None:
