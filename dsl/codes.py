@@ -158,6 +158,8 @@ CODES: Final[dict[str, str]] = {
     "A747": "nothing to compile kernels with",
     "A748": "an input on another device than the weights",
     "A749": "INT8 where it does not go",
+    "A750": "a plan of precisions that is damaged, or of another network",
+    "A751": "inputs that nothing can be calibrated on",
     "A800": "a file that cannot be read",
     "A801": "a network that is not in the file",
     "A802": "a size that a network does not have, needs, or cannot have",

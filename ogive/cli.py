@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from ogive import __version__
 from ogive.commands import (
+    calibrating,
     checking,
     compiling,
     costing,
@@ -106,6 +107,7 @@ app.command("sweep")(sweeping.sweep)
 app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
 app.command("compile")(compiling.compile)
+app.command("calibrate")(calibrating.calibrate)
 app.command("run")(running.run)
 app.command("weights")(weighing.weights)
 app.command("fmt")(formatting.fmt)

@@ -6,13 +6,12 @@ Whatever is read is checked before anything of it is used.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ogive.compiler.int8 import BOUNDS, WIDEST, WORDS, Form, Reach
+from ogive.compiler.int8 import BOUNDS, WIDEST, WORDS, Bound, Form, Reach
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.digest import digest
 from ogive.dsl.graph import Graph
@@ -55,19 +54,16 @@ class Layer(_Data):
 
     Attributes:
         form: what it is computed in, and `why`.
+        good: the forms that keep their bounds: of these `auto` takes the fastest.
         errors: of each form that was measured, and of q, k and v in bf16, against float32.
         ranges: of q, k less its mean, and v.
     """
 
     form: Literal["int8", "int8-token", "int8-fp8", "bf16"]
     why: str
+    good: tuple[Form, ...] = ()
     errors: dict[Literal["int8", "int8-token", "int8-fp8", "bf16"], Error] = {}
     ranges: dict[Literal["q", "k", "v"], Range] = {}
-
-    @property
-    def good(self) -> tuple[Form, ...]:
-        """The forms that keep their bounds."""
-        return tuple(form for form in WORDS if form in self.errors and within(self.errors[form], form))
 
     @property
     def reach(self) -> Reach:
@@ -89,7 +85,7 @@ class Plan(_Data):
         network, digest: which network it is of.
         weights: the SHA-256 of the weights that were measured, or "random".
         samples: how many inputs were run.
-        bounds: (relative L2 at most, cosine at least) of each form.
+        bounds: what each form may be off by.
         attentions: by path.
         outputs: how far all outputs are off with this plan.
     """
@@ -100,7 +96,7 @@ class Plan(_Data):
     digest: str
     weights: str
     samples: Annotated[int, Field(ge=1)]
-    bounds: dict[Form, tuple[float, float]]
+    bounds: dict[Form, Bound]
     attentions: dict[str, Layer]
     outputs: Error
 
@@ -111,8 +107,9 @@ class Plan(_Data):
             ArchError: A750, it is of another one.
         """
         if self.digest != digest(graph):
-            raise fail("A750", f"the plan is of another network: of `{self.network}`, and this is `{graph.name}`",
-                       notes=(f"its digest is {self.digest}, the network's {digest(graph)}",),
+            raise fail("A750", f"the plan is of another network than this `{graph.name}`",
+                       notes=(f"it was made of `{self.network}`, whose digest was {self.digest}; here it is "
+                              f"{digest(graph)}",),
                        help="`ogive calibrate` makes a plan of this one")
         if set(paths) != set(self.attentions):
             odd = sorted(set(paths) ^ set(self.attentions))[0]
@@ -131,16 +128,17 @@ def within(error: Error, form: Form) -> bool:
         error.l2 <= bound.l2 and error.cosine >= bound.cosine)
 
 
-def judged(errors: Mapping[Any, Error], ranges: Mapping[Any, Range]) -> Layer:
+def judged(errors: dict[Any, Error], ranges: dict[Any, Range]) -> Layer:
     """The layer of what was measured: the form that is least off, of those that go on every GPU and keep their
     bounds."""
-    found = Layer(form=KEPT, why="", errors=dict(errors), ranges=dict(ranges))
-    everywhere = [form for form in found.good if form != "int8-fp8"]
+    good = tuple(form for form in WORDS if form in errors and within(errors[form], form))
+    everywhere = [form for form in good if form != "int8-fp8"]
     if everywhere:
         form = min(everywhere, key=lambda form: errors[form].l2 or 0.0)
-        return found.model_copy(update={"form": form, "why": _against(errors[form], form)})
-    wrong = [form for form in WORDS if form in errors and form not in found.good]
-    return found.model_copy(update={"why": "; ".join(f"{form} is {_against(errors[form], form)}" for form in wrong)})
+        return Layer(form=form, why=_against(errors[form], form), good=good, errors=errors, ranges=ranges)
+    wrong = [form for form in WORDS if form in errors and form not in good]
+    why = "; ".join(f"{form} is {_against(errors[form], form)}" for form in wrong)
+    return Layer(form=KEPT, why=why, good=good, errors=errors, ranges=ranges)
 
 
 def _against(error: Error, form: Form) -> str:

@@ -163,6 +163,8 @@ def write_whole(path: str) -> Iterator[Path]:
         folder = tempfile.mkdtemp(prefix=".ogive-", dir=None if special else target.parent)
         draft = Path(folder, target.name)
         yield draft
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())  # else a crash could leave the new name without its bytes
         if special:  # a device or a pipe is written to, not replaced
             target.write_bytes(draft.read_bytes())
         else:
