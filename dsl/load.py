@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -17,14 +17,18 @@ from ogive.dsl.parse import parse
 from ogive.dsl.source import Source, Span
 
 __all__ = [
-    "Definition", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text", "read_text",
-    "root_of",
+    "Definition", "Tree", "Unit", "library_names", "load_changed", "load_file", "load_library", "load_text",
+    "load_tree", "read_text", "root_of",
 ]
 
 OPENING: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe does not keep us waiting for its writer."""
 
 ROOT_MARKS: Final = ("ogive.toml", "pyproject.toml", ".git")
+
+
+IN_TREE: Final = Path("/=")
+"""What stands in front of the path of a file in a tree: a folder that no disk has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,30 @@ def load_file(path: str | os.PathLike[str], root: str | os.PathLike[str] | None 
 def load_text(text: str, name: str = "<text>") -> Unit:
     """The same for a text without a place: it may import the library, not files beside it."""
     return _Loader(None).unit(Source(name, _clean(text)), None)
+
+
+class Tree(Protocol):
+    """A project's files where they do not lie on the disk: a revision of it. Paths are from its root."""
+
+    def text(self, path: PurePosixPath) -> str | None:
+        """The text of a file; None where there is none.
+
+        Raises:
+            ArchError: A501, A800, it cannot be a file of this language.
+        """
+
+    def shown(self, path: PurePosixPath) -> str:
+        """What a file is called in errors."""
+
+
+def load_tree(tree: Tree, path: PurePosixPath) -> Unit | None:
+    """`load_file` for a file of a tree: what it imports beside it comes from the tree too. None where it is not there.
+
+    Raises:
+        ArchError: A0xx it does not parse; A501, A800 it cannot be read.
+    """
+    text = tree.text(path)
+    return None if text is None else _Loader(IN_TREE, tree).unit(Source(tree.shown(path), text), IN_TREE / path)
 
 
 def load_changed(unit: Unit, text: str, root: str | os.PathLike[str] | None = None) -> Unit:
@@ -174,8 +202,8 @@ def _real(path: Path) -> Path:
 class _Loader:
     """Follows imports; one per call, so that a file is read once and a cycle is seen."""
 
-    def __init__(self, root: Path | None) -> None:
-        self.root = root
+    def __init__(self, root: Path | None, tree: Tree | None = None) -> None:
+        self.root, self.tree = root, tree
         self.units: dict[str, Unit] = {}
         self.open: dict[str, str] = {}
         """The files that import each other down to the one at hand: their real paths, and how they are shown."""
@@ -258,14 +286,23 @@ class _Loader:
         return self._once(path, "/".join(("library", *module)) + ".arch", span)
 
     def _inside(self, path: Path, root: Path, span: Span) -> Unit:
-        real = _real(path)
+        real = _real(path) if self.tree is None else path
         if not real.is_relative_to(root):
-            raise fail("A109", f"`{path.name}` lies outside the root of this project", span, help=f"the root is {root}")
+            shown = "that of the repository" if self.tree is not None else str(root)
+            raise fail("A109", f"`{path.name}` lies outside the root of this project", span,
+                       help=f"the root is {shown}")
+        if self.tree is not None:
+            inside = PurePosixPath(path.relative_to(root).as_posix())
+            text = self.tree.text(inside)
+            if text is None:
+                raise fail("A109", f"there is no `{self.tree.shown(inside)}`", span,
+                           help="what a file imports comes from its own revision")
+            return self._once(path, self.tree.shown(inside), span, text)
         if not path.exists():
             raise fail("A109", f"there is no `{path.name}` in that folder", span, help=_beside(path))
         return self._once(real, os.path.relpath(real), span)
 
-    def _once(self, path: Path, shown: str, span: Span | None) -> Unit:
+    def _once(self, path: Path, shown: str, span: Span | None, text: str | None = None) -> Unit:
         key = str(path)
         if key in self.open:
             circle = [*list(self.open.values())[list(self.open).index(key) :], self.open[key]]
@@ -277,6 +314,6 @@ class _Loader:
             most = f"at most {limits.IMPORT_FILES} files along, {limits.IMPORT_DEPTH} imports deep"
             raise fail("A508", f"a file brings {most}", span,
                        help="import from the file that defines it, not from one that imports it")
-        unit = self.unit(Source(shown, read_text(path, shown)), path)
+        unit = self.unit(Source(shown, read_text(path, shown) if text is None else text), path)
         self.units[key] = unit
         return unit

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from ogive.compiler.freeze import freeze
     from ogive.compiler.fuse import fuse
     from ogive.compiler.pipeline import compile
+    from ogive.differences import diff
     from ogive.dsl.diagnostics import ArchError
     from ogive.network import load, loads
     from ogive.pictures import draw
 
 __all__ = [
-    "ArchError", "__version__", "check", "compile", "draw", "dynamic_shapes", "features", "freeze", "fuse", "load",
-    "load_module", "load_weights", "loads", "save_weights", "to_source",
+    "ArchError", "__version__", "check", "compile", "diff", "draw", "dynamic_shapes", "features", "freeze", "fuse",
+    "load", "load_module", "load_weights", "loads", "save_weights", "to_source",
 ]
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _ROOMS: Final = {
     "ArchError": "ogive.dsl.diagnostics",
     "check": "ogive.checking",
     "compile": "ogive.compiler.pipeline",
+    "diff": "ogive.differences",
     "draw": "ogive.pictures",
     "dynamic_shapes": "ogive.compiler.dynamic",
     "features": "ogive.compiler.features",

@@ -17,6 +17,7 @@ from ogive.commands import (
     checking,
     compiling,
     costing,
+    diff,
     drawing,
     expanding,
     explaining,
@@ -106,6 +107,7 @@ app.command("summary")(costing.summary)
 app.command("sweep")(sweeping.sweep)
 app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
+app.command("diff")(diff.diff)
 app.command("compile")(compiling.compile)
 app.command("calibrate")(calibrating.calibrate)
 app.command("run")(running.run)

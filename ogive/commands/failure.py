@@ -19,7 +19,7 @@ INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 CALLED_WRONG: Final = frozenset({
-    "A800", "A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809", "A816", "A817",
+    "A800", "A801", "A802", "A803", "A804", "A805", "A807", "A808", "A809", "A816", "A817", "A818", "A830",
 })
 """What lies in how the command was called: names, sizes, options, places to write to, inputs."""
 

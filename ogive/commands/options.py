@@ -9,11 +9,12 @@ import typer
 from ogive.dsl.diagnostics import fail, offer
 
 if TYPE_CHECKING:
+    from ogive.dsl.load import Unit
     from ogive.network import Network
 
 __all__ = [
-    "AsJson", "File", "Kernel", "Net", "PrecisionOf", "Root", "Set", "SizeOf", "library_files", "open_network",
-    "settings_of", "sizes_from",
+    "AsJson", "File", "Kernel", "Net", "PrecisionOf", "Root", "Set", "SizeOf", "library_files", "network_in",
+    "open_network", "settings_of", "sizes_from",
 ]
 
 
@@ -61,7 +62,8 @@ PrecisionOf: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--precision", metavar="[PATH=]WORD",
-        help="float32, tf32, bf16 or fp16, of all attention or, as blocks.*.attn=fp16, of some. On a GPU; else bf16.",
+        help="float32, tf32, bf16, fp16, int8, int8-token, int8-fp8 or auto, of all attention or, as "
+             "blocks.*.attn=int8, of some; or a plan of `ogive calibrate`. On a GPU; else bf16.",
     ),
 ]
 Kernel: TypeAlias = Annotated[
@@ -113,14 +115,23 @@ def open_network(file: str, net: str | None, words: list[str] | None, root: str 
     Raises:
         ArchError: what is wrong with any of them.
     """
+    from ogive.sources import check_root, open_source
+
+    settings = settings_of(words)
+    return network_in(open_source(file, check_root(root)), net, settings)
+
+
+def network_in(unit: Unit, net: str | None, settings: dict[str, str]) -> Network:
+    """The network of a file that NET names.
+
+    Raises:
+        ArchError: A801 no such network or preset, or one must be chosen; else what is wrong with it or a setting.
+    """
     from ogive.dsl import syntax
     from ogive.dsl.build import names_of
     from ogive.dsl.params import presets_of
     from ogive.network import network_of
-    from ogive.sources import check_root, open_source
 
-    settings = settings_of(words)
-    unit = open_source(file, check_root(root))
     base, dot, preset = (net or "").partition(".")
     node = next((d.node for d in unit.networks if d.name == base), None)
     if isinstance(node, syntax.Network):

@@ -14,6 +14,7 @@ DOOR = [
     "__version__",
     "check",
     "compile",
+    "diff",
     "draw",
     "dynamic_shapes",
     "features",

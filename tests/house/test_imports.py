@@ -26,7 +26,7 @@ RESERVED = {
         "dsl/grammar.py", "dsl/parse.py", "dsl/layout.py", "dsl/convert.py", "dsl/convert_expressions.py",
         "dsl/convert_shapes.py", "dsl/convert_walk.py",
     },
-    "subprocess": {"compiler/picture/render.py"},
+    "subprocess": {"compiler/picture/render.py", "ogive/revisions.py"},  # Graphviz, git
     "triton": {
         "compiler/aot/compiled.py", "compiler/kernels/backward.py", "compiler/kernels/forward.py",
         "compiler/kernels/int8_forward.py", "compiler/kernels/int8_quantise.py", "compiler/kernels/registry.py",
