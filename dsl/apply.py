@@ -188,7 +188,7 @@ class Applier(Inputs):
         self._declare(node, weights, module or frame.body.shared)
         self.keep_letters(made, outs, Edge(node_id), outputs[0], frame)
         made_here = tuple([Out(Edge(node_id, i), t) for i, t in enumerate(outputs)])
-        self.work.results[path] = made_here[0].edge
+        self.work.stands_for(path, made_here[0].edge)
         results, labels = _grouped(made_here, made.results)
         return Bundle(results, labels, made.parts and len(outputs) > 1, key=key, title=naming.label or made.op)
 

@@ -132,6 +132,7 @@ class Bodies(Asserts):
         module = value.module
         if module is None:
             module = Module(st.name, key, st.span, outer=frame.body.shared)
+            self.work.modules += 1
             self.work.open_scope(key, st.span, frame.body.shared is not None)
         else:
             module.aliases.append((key, st.span))

@@ -10,6 +10,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.assemble import Returns, graphs
 from ogive.dsl.body import Bodies
 from ogive.dsl.built import Attempt, Built
+from ogive.dsl.copies import Copying
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
 from ogive.dsl.dims import Dim, TooLarge
 from ogive.dsl.facts import Facts
@@ -86,7 +87,7 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
 
 
 def _once(definition: Definition, preset: str | None, settings: Mapping[str, Any]) -> Once:
-    def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] = Bodies) -> Attempt:
+    def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] = Copying) -> Attempt:
         return attempt(definition, preset, settings, answers, kind)
 
     return once
@@ -104,7 +105,7 @@ def _bases(definition: Definition) -> Iterator[Network]:
 
 def attempt(
     definition: Definition, preset: str | None, settings: Mapping[str, Any], answers: Mapping[Span, Dim],
-    kind: Callable[[Work], Bodies] = Bodies,
+    kind: Callable[[Work], Bodies] = Copying,
 ) -> Attempt:
     """One build, with `answers` in place of the `?`s; nothing is raised. `kind` may look on while it is built."""
     found = Mistakes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from math import gcd
 from typing import Final
@@ -185,6 +185,22 @@ class Facts:
         facts._rewrites, facts._current = dict(self._rewrites), self._current
         facts._least, facts._plain, facts._budget = dict(self._least), self._plain, self._budget
         return facts
+
+    # -- what two runs of a block share (`copies.py`)
+
+    @property
+    def known(self) -> tuple[Hashable, ...]:
+        """All that is known: facts with equal answers here answer alike, while enough tries are left."""
+        return (*self._rewrites.items(), None, *self._least.items(), None, *self._plain)
+
+    @property
+    def tries(self) -> int:
+        """How many tries of sizes are left."""
+        return self._budget[0]
+
+    def spend(self, tries: int) -> None:
+        """Count what a run would try that is not built again."""
+        self._budget[0] -= tries
 
     # -- using
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -17,11 +17,39 @@ from ogive.dsl.names import Keys, Names
 from ogive.dsl.params import Parametrised
 from ogive.dsl.source import Span
 from ogive.dsl.types import Axis, Role, Tensor
-from ogive.dsl.values import POISON, Bundle, OpValue, Out, Poison, Result, Run, Silent, flat
+from ogive.dsl.values import (
+    POISON,
+    Bundle,
+    Module,
+    OpValue,
+    Out,
+    Poison,
+    Result,
+    Run,
+    Setting,
+    Silent,
+    flat,
+)
 from ogive.dsl.when import ALWAYS, NEVER, Partial
 from ogive.dsl.work import Body, Frame, Runaway
 
-__all__ = ["Runs", "has_inputs", "split_at_input"]
+__all__ = ["Call", "Runs", "has_inputs", "split_at_input"]
+
+
+@dataclass(slots=True)
+class Call:
+    """A run of a block: what is run on what, the line and the frame that it stands in, and where it is put."""
+
+    definition: Definition
+    settings: tuple[Setting, ...]
+    preset: str | None
+    inputs: Sequence[Result | Partial]
+    line: s.Line
+    frame: Frame
+    path: str
+    trail: tuple[str, ...]
+    region: int
+    shared: Module | None
 
 
 class Runs(Parametrised):
@@ -46,10 +74,6 @@ class Runs(Parametrised):
         path, claims = self._path(op, naming, frame, node.name)
         label = naming.label or (path.rsplit(".", 1)[-1] if naming.key is not None else "")
         trail = (*frame.body.trail, *self._steps(frame, label, op.name))
-        body = Body(
-            definition.unit, trail, frame.body.facts, (*frame.body.chain, definition.node), frame.body.trail,
-            shared or frame.body.shared,
-        )
         own = "" if claims else path.rsplit(".", 1)[-1]
         region = self.work.open_region(frame.region, "block", own, path, node.name, line.span)
         if naming.key is not None and shared is None:
@@ -57,26 +81,54 @@ class Runs(Parametrised):
         if shared is not None:
             given = [x for r in inputs if not isinstance(r, Partial) for x in flat(r)]
             self.begin(shared, Run(span, tuple(x.type for x in given if isinstance(x, Out))))
-        inner = Frame(body, Names(), Keys(path + "." if path else ""), region)
-        before, when = len(self.work.parameters), self.work.when
+        before = len(self.work.parameters)
+        call = Call(definition, settings, preset, inputs, line, frame, path, trail, region, op.module)
         try:
-            self.bind_params(definition, settings, preset, inner, span)
-            head, rest = split_at_input(node)
-            self.suite(head, inner)
-            self._ports(node, inputs, inner, span)
-            self.suite(rest, inner)
-            self.work.when = when  # what a call decided, and a side returned, meets here
-            result = self._result(node, inner, line)
+            value = self.inside(call)
         except Silent:
             return POISON
-        finally:
-            self.work.when = when
         if claims and self.work.added(before, path):
             self.claim(frame, span, f"`{node.name}` has weights")
-        value = self._outcome(result, node, inner, path, label or node.name)
-        if shared is not None and isinstance(value, Bundle):
+        if value is None:
+            raise fail("A120", f"`{node.name}` has no result", node.name_span,
+                       help="its last line, or `return`, is its result")
+        if isinstance(value, Poison):
+            return POISON
+        value.title = label or node.name
+        self.result(path, value)
+        if shared is not None:
             self.finish(shared, value)
         return value
+
+    def inside(self, call: Call) -> Bundle | Poison | None:
+        """Build the body of a run: what it came to.
+
+        Raises:
+            Silent: something in it is reported already.
+        """
+        definition, around, span = call.definition, call.frame.body, call.line.flow.span
+        node = definition.node
+        assert isinstance(node, s.Network | s.Block)
+        body = Body(
+            definition.unit, call.trail, around.facts, (*around.chain, node), around.trail, call.shared or around.shared
+        )
+        inner = Frame(body, Names(), Keys(call.path + "." if call.path else ""), call.region)
+        when = self.work.when
+        try:
+            self.bind_params(definition, call.settings, call.preset, inner, span)
+            head, rest = split_at_input(node)
+            self.suite(head, inner)
+            self._ports(node, call.inputs, inner, span)
+            self.suite(rest, inner)
+            self.work.when = when  # what a call decided, and a side returned, meets here
+            result = self._result(node, inner, call.line)
+        finally:
+            self.work.when = when
+        if not isinstance(result, Bundle):
+            return result
+        if any(isinstance(x, Poison) for r in result.outs for x in flat(r)):
+            return POISON
+        return Bundle(result.outs, result.labels, result.parts and body.returned is None, inner.names)
 
     def _depth(self, definition: Definition, frame: Frame, span: Span) -> None:
         node = definition.node
@@ -136,23 +188,10 @@ class Runs(Parametrised):
                 )
         return self.joined(returns, f"the result of `{node.name}`", line.flow.span, inner)  # type: ignore[no-any-return]
 
-    def _outcome(
-        self, result: Bundle | Poison | None, node: s.Network | s.Block, inner: Frame, path: str, title: str
-    ) -> Bundle | Poison:
-        if result is None:
-            raise fail("A120", f"`{node.name}` has no result", node.name_span,
-                       help="its last line, or `return`, is its result")
-        if isinstance(result, Poison) or any(isinstance(x, Poison) for r in result.outs for x in flat(r)):
-            return POISON
-        parts = result.parts and inner.body.returned is None
-        made = Bundle(result.outs, result.labels, parts, inner.names, title=title)
-        self.result(path, made)
-        return made
-
     def result(self, path: str, value: Bundle) -> None:
         """What a key path stands for: `blocks.3`, `head`."""
         if isinstance(value.first, Out) and path:
-            self.work.results[path] = value.first.edge
+            self.work.stands_for(path, value.first.edge)
 
     # ------------------------------------------------------------------------------------ ports
     def _ports(

@@ -55,6 +55,13 @@ class Axis:
     segments: tuple[Segment, ...] = ()
     lost: str = ""
 
+    def renamed(self, name: Callable[[str], str]) -> Axis:
+        """The same axis where nodes have other names."""
+        if not self.segments and not self.lost:
+            return self
+        segments = tuple([Segment(x.size, x.grid, x.origin and name(x.origin)) for x in self.segments])
+        return Axis(self.role, self.size, segments, self.lost and name(self.lost))
+
     @property
     def grid(self) -> tuple[Dim, ...]:
         """The grid of the one segment that has one; () when there is none or more than one."""
@@ -153,6 +160,12 @@ class Tensor:
 
     def of(self, dtype: DType) -> Tensor:
         return replace(self, dtype=dtype)
+
+    def renamed(self, name: Callable[[str], str]) -> Tensor:
+        """The same tensor where nodes have other names; itself where it names none."""
+        axes = tuple([axis.renamed(name) for axis in self.axes])
+        structure = self.structure and self.structure.with_axes(lambda axis: axis.renamed(name))
+        return self if axes == self.axes and structure == self.structure else Tensor(axes, self.dtype, structure)
 
     def __str__(self) -> str:
         text = " ".join(_show(axis) for axis in self.axes) or "number"

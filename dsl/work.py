@@ -15,6 +15,7 @@ from ogive.dsl.dims import Dim
 from ogive.dsl.dims_text import show
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Guard, Node, Parameter, Region, RegionKind
+from ogive.dsl.journal import Journal
 from ogive.dsl.load import Unit
 from ogive.dsl.meter import exhausted, spend
 from ogive.dsl.names import Keys, Names, check_key
@@ -22,7 +23,7 @@ from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.rooms import Room
 from ogive.dsl.source import Span
 from ogive.dsl.unknown import is_unknown
-from ogive.dsl.values import POISON, Bundle, Module, Poison, Silent, Unanswered
+from ogive.dsl.values import Bundle, Module, Poison, Silent, Unanswered
 from ogive.dsl.when import ALWAYS, When
 
 __all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Unsettled", "Work", "Written"]
@@ -156,6 +157,9 @@ class Work:
     """Whether a line asked for more than that."""
     calls: int = 0
     steps: int = 0
+    modules: int = 0
+    """How many `shared` modules were declared."""
+    journal: Journal = field(default_factory=Journal)
     cells: dict[Span, str] = field(default_factory=dict)
     """Cells of preset rows that were read, in words: `row S sets heads`."""
     keys_made: list[str] = field(default_factory=list)
@@ -233,16 +237,16 @@ class Work:
 
     def new_id(self, wanted: str) -> str:
         """A node id: the wanted path, numbered when it is taken."""
-        count = self.taken.get(wanted, 0) + 1
-        self.taken[wanted] = count
-        if count == 1:
-            return wanted
-        numbered = f"{wanted}_{count}"
-        return self.new_id(numbered) if numbered in self.taken else self._take(numbered)
+        made = self._free(wanted)
+        self.journal.ids.append((wanted, made))
+        return made
 
-    def _take(self, name: str) -> str:
-        self.taken[name] = 1
-        return name
+    def _free(self, wanted: str) -> str:
+        while count := self.taken.get(wanted, 0):
+            self.taken[wanted] = count + 1
+            wanted = f"{wanted}_{count + 1}"
+        self.taken[wanted] = 1
+        return wanted
 
     def open_region(
         self, parent: int | None, kind: RegionKind, name: str, path: str, title: str, span: Span,
@@ -261,6 +265,7 @@ class Work:
                                help="repeats inside repeats multiply"))
         spend(limits.NODE_STEPS)
         self.nodes[node.id] = node
+        self.journal.nodes.append(node.id)
         if self.when is not ALWAYS:
             self.whens[node.id] = self.when
 
@@ -278,10 +283,17 @@ class Work:
                 help="another name, or one scope with both bodies",
             )
         self.scopes.setdefault(path, span)
+        self.journal.scopes.append((path, span))
+
+    def stands_for(self, path: str, edge: Edge) -> None:
+        """What a key path stands for: `blocks.3`, `head`."""
+        self.results[path] = edge
+        self.journal.results.append((path, edge))
 
     def add_parameter(
         self, key: str, weight: Weight, node: str, span: Span, shared: Module | None, tied: str | None = None
     ) -> None:
+        self.journal.weights.append((key, weight, node, span, tied))
         known = self.parameters.get(key)
         if known is None:
             check_key(key, span)
