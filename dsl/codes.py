@@ -178,6 +178,7 @@ CODES: Final[dict[str, str]] = {
     "A815": "a drawing of too many boxes",
     "A816": "a name that is not there, or is not the only one",
     "A817": "a name that cannot be given",
+    "A818": "a part of a network that is not there",
     "A830": "a revision, or a file of it, that is not there",
 }
 

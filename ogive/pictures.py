@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ogive.compiler import picture
@@ -14,7 +15,8 @@ __all__ = ["draw"]
 
 def draw(
     net: Network | Graph, path: str | os.PathLike[str], *, depth: int | None = None, title: str | None = None,
-    caption: str | None = None,
+    caption: str | None = None, expand: Sequence[str] = (), collapse: Sequence[str] = (), direction: str = "down",
+    theme: str = "light", inset: str | None = None, sizes: Mapping[str, int] | None = None, legend: bool = True,
 ) -> Path:
     """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all.
 
@@ -24,12 +26,23 @@ def draw(
         depth: how many frames are opened inside each other, from 0 (the outline). Without it, as many as can be read.
         title: the heading; the network's name where it is None, nothing where it is "".
         caption: words below the heading; the first sentence of the comment above the network where it is None.
+        expand, collapse: parts that are opened and closed whatever the depth is, by the paths of their keys: `*` is any
+            one word of it, as in `blocks.*.attn`, `**` at the end all that lies deeper.
+        direction: where the data goes: `down`, `up`, `right` or `left`.
+        theme: `light`, `dark`, `print` (greys alone) or `colour-blind`.
+        inset: a block, by its name or path, that is blown up beside the outline, as figures of papers do.
+        sizes: numbers for free sizes of the input, `{"H": 224}`, to stand in the shapes.
+        legend: whether colours and signs are explained below.
 
     Raises:
         ArchError: A810 the end of the path, A811 its folder, A812 no Graphviz (the DOT text is then left beside),
-            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes.
+            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes, A818 no such part or block, A803
+            no such direction or theme, or a part both opened and closed, A802 no such size.
     """
     if isinstance(net, Network) and caption is None:
         caption = net.caption
     graph = net.graph if isinstance(net, Network) else net
-    return picture.draw(graph, path, depth=depth, title=title, caption=caption or None)
+    return picture.draw(
+        graph, path, depth=depth, title=title, caption=caption or None, expand=expand, collapse=collapse,
+        direction=direction, theme=theme, inset=inset, sizes=sizes, legend=legend,
+    )

@@ -1,33 +1,54 @@
 """Networks as pictures; needs no torch.
 
-The way: graph --layout--> drawing (`model`) --dot--> DOT text --render--> SVG, PNG, PDF.
+The way: graph --layout--> drawing (`model`) --dot--> DOT text --render--> SVG, PNG, PDF; `page` makes HTML of it.
 That of an attention pattern: pattern --> page (`pattern_page`) --write--> SVG, or DOT text --render--> PNG, PDF.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from ogive.compiler.picture.dot import dot_text
-from ogive.compiler.picture.layout import MOST_BOXES, arrange
-from ogive.compiler.picture.model import Drawing
+from ogive.compiler.picture.inset import inset_dot
+from ogive.compiler.picture.layout import MOST_BOXES, arrange, arranger
+from ogive.compiler.picture.model import DIRECTIONS, Drawing
+from ogive.compiler.picture.page import model_of, page
 from ogive.compiler.picture.pattern import lay_out
 from ogive.compiler.picture.pattern_write import page_dot, page_svg
 from ogive.compiler.picture.render import INSTALL, is_available, picture_of, place_for, suffix_of, write
+from ogive.compiler.picture.style import THEMES, theme_of
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph
 from ogive.dsl.patterns import Pattern
 from ogive.dsl.patterns.space import Space
 
-__all__ = ["MOST_BOXES", "Drawing", "arrange", "draw", "draw_pattern", "pattern_svg", "to_dot", "to_svg"]
+__all__ = [
+    "DIRECTIONS", "MOST_BOXES", "THEMES", "Drawing", "Options", "arrange", "draw", "draw_pattern", "pattern_svg",
+    "to_dot", "to_svg",
+]
 
 
-def draw(
-    graph: Graph, path: str | PathLike[str], *, depth: int | None = None, title: str | None = None,
-    caption: str | None = None,
-) -> Path:
-    """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all.
+class Options(TypedDict, total=False):
+    """How a network is drawn; `draw` says what each means."""
+
+    depth: int | None
+    title: str | None
+    caption: str | None
+    expand: Sequence[str]
+    collapse: Sequence[str]
+    direction: str
+    theme: str
+    inset: str | None
+    sizes: Mapping[str, int] | None
+    legend: bool
+
+
+def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) -> Path:
+    """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all; or
+    `.html`, a page that opens and closes its blocks (see `page`), for which no Graphviz is needed.
 
     Args:
         graph: the network.
@@ -36,15 +57,31 @@ def draw(
             in a large network each kind of block is then opened once.
         title: the heading; the network's name where it is None, nothing where it is "".
         caption: words below the heading.
+        expand, collapse: parts that are opened and closed whatever the depth is, by their paths: `blocks.*.attn`.
+        direction: where the data goes: down, up, right or left.
+        theme: light, dark, print (greys alone) or colour-blind.
+        inset: a block, by its name or path, that is blown up beside the outline, as papers do.
+        sizes: numbers for free sizes of the input, to stand in the shapes.
+        legend: whether colours and signs are explained below.
 
     Raises:
         ArchError: A810 the end of the path, A811 its folder, A812 no Graphviz (the DOT text is then left beside),
-            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes.
+            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes, A818 no such part or block, A803
+            no such direction or theme, or a part both opened and closed, A802 no such size.
     """
     place = Path(path)
+    if place.suffix.lower() == ".html":
+        place_for(place)
+        for name in ("inset", "theme"):
+            if options.get(name) is not None and options.get(name) != "light":
+                what = f"`{name}` says nothing of a page, whose parts open and whose colours are the reader's"
+                raise fail("A803", what, help=f"leave `{name}` out, or draw to .svg, .png, .pdf or .dot")
+        drawing = arrange(graph, depth=options.get("depth"), **_arranged(options))
+        model = model_of(graph, drawing, title=options.get("title") or "", caption=options.get("caption") or "")
+        return write(page(model).encode("utf-8"), place)
     suffix = suffix_of(place)
     place_for(place)
-    text = to_dot(graph, depth=depth, title=title, caption=caption)
+    text = to_dot(graph, **options)
     if suffix != "dot" and not is_available():
         beside = write(text.encode("utf-8"), place.with_suffix(".dot"))
         raise fail(
@@ -54,26 +91,34 @@ def draw(
     return write(picture_of(text, suffix), place)
 
 
-def to_dot(
-    graph: Graph, *, depth: int | None = None, title: str | None = None, caption: str | None = None,
-) -> str:
-    """The DOT text of a network; the same graph gives the same text in every run.
+def to_dot(graph: Graph, **options: Unpack[Options]) -> str:
+    """The DOT text of a network; the same graph gives the same text in every run. With `inset` it holds the places of
+    everything, which Graphviz has to find first.
 
     Raises:
-        ArchError: A815, the drawing has more than `MOST_BOXES` boxes.
+        ArchError: as `draw`, save for the file.
     """
-    return dot_text(arrange(graph, depth=depth, title=title, caption=caption))
+    theme, legend = options.get("theme", "light"), options.get("legend", True)
+    theme_of(theme)
+    make = arranger(graph, **_arranged(options))
+    depth, block = options.get("depth"), options.get("inset")
+    if block is not None:
+        return inset_dot(make, block, theme, depth=depth, legend=legend)
+    return dot_text(make.automatic() if depth is None else make.at(depth), theme, legend=legend)
 
 
-def to_svg(
-    graph: Graph, *, depth: int | None = None, title: str | None = None, caption: str | None = None,
-) -> str:
+def _arranged(options: Options) -> Any:
+    """Those of the options that say what stands in a drawing, and not how it looks."""
+    return {name: value for name, value in options.items() if name not in ("theme", "inset", "legend", "depth")}
+
+
+def to_svg(graph: Graph, **options: Unpack[Options]) -> str:
     """The SVG text of a network, for a notebook.
 
     Raises:
-        ArchError: as `draw`.
+        ArchError: as `draw`, save for the file.
     """
-    return picture_of(to_dot(graph, depth=depth, title=title, caption=caption), "svg").decode("utf-8")
+    return picture_of(to_dot(graph, **options), "svg").decode("utf-8")
 
 
 def draw_pattern(

@@ -1,6 +1,6 @@
 """Which iterations of a repeat are one drawn iteration, exactly: same ops, weights, shapes, and wiring.
 
-Two iterations agree when, node for node, the op, its weights and the shapes it answers are the same, when each input
+Two iterations agree when, node for node, the op, its weights and the shapes of a sample are the same, when each input
 comes from the same place inside, from the same place of the iteration before, or from the same node outside, and when
 nothing but the next iteration reads from the inside of the earlier one. Settings may differ: they are listed. A drop
 rate of 0 builds no node, so dropout and drop path are compared apart: an iteration may lack them.
@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ogive.dsl.dims import Dim
 from ogive.dsl.graph import Edge, Graph, Node
 from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Reference
+from ogive.dsl.types import Role, Tensor
 
 __all__ = ["DROPS", "Folding", "Run", "fold", "slots"]
 
 DROPS = frozenset({"dropout", "drop_path"})
+LACKED = DROPS | {"one_row"}
+"""What an iteration may lack: a rate of 0 builds no drop, and one row is only made of what is one for all samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class _Folder:
 
     def _describe(self, region: int) -> _Iteration:
         graph, ids = self.graph, self.inside[region]
-        nodes = [i for i in ids if not (graph.nodes[i].op in DROPS and len(graph.nodes[i].inputs) == 1)]
+        nodes = [i for i in ids if not (graph.nodes[i].op in LACKED and len(graph.nodes[i].inputs) == 1)]
         it = _Iteration(region, frozenset(ids), nodes, {n: i for i, n in enumerate(nodes)}, [], [], {}, ())
         places: dict[int, int] = {}
         for name in nodes:
@@ -136,7 +140,7 @@ class _Folder:
             it.facts.append((
                 self._place(node.region, region, places), node.op, type(node.primitive), node.name,
                 tuple((w.name, w.shape, w.buffer, w.trainable) for w in node.own),
-                tuple((t.shape, t.roles, t.dtype) for t in node.outputs),
+                tuple((_sizes(t), t.roles, t.dtype) for t in node.outputs),
                 tuple(sorted((k, self._tie(g.key, region)) for k, g in node.given.items())),
             ))
             it.inputs.append([self._through(edge, it) for edge in slots(node)])
@@ -241,8 +245,8 @@ class _Folder:
         for key, name in drawn.drops.items():
             has = [it.drops[key] for it in group if key in it.drops]
             self._stand(name, has, len(group))
-            rates = tuple(self._settings(it.drops[key])["p"] if key in it.drops else 0.0 for it in group)
-            if len(set(rates)) > 1:
+            rates = tuple(self._settings(it.drops[key]).get("p") if key in it.drops else 0.0 for it in group)
+            if self.graph.nodes[name].op in DROPS and len(set(rates)) > 1:
                 varying[name] = {"p": rates}
         if drawn is not group[0]:
             self._enter(group[0], drawn)
@@ -288,6 +292,11 @@ class _Folder:
                     reader = readers[0]
                 if reader in drawn.local:
                     self.folding._entry[name, slot] = first.inputs[drawn.local[reader]][at]
+
+
+def _sizes(tensor: Tensor) -> tuple[Dim, ...]:
+    """The shape of one sample: what is the same for all samples at first need not be so later on."""
+    return tuple(axis.size for axis in tensor.axes if axis.role is not Role.BATCH)
 
 
 def slots(node: Node) -> tuple[Edge, ...]:

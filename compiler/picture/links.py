@@ -151,7 +151,7 @@ def _links(
 
 def _stages(items: Sequence[Item]) -> dict[str, str]:
     """The stage of each box that is in one: between stages the shape is always said."""
-    stages = [item for item in items if isinstance(item, Frame) and item.kind == "stage"]
+    stages = [item for item in items if isinstance(item, Frame) and item.kind == "stage" and not item.note]
     return {box.id: stage.id for stage in stages for box in stage.boxes()}
 
 
@@ -199,6 +199,11 @@ def _ties(items: Sequence[Item], graph: Graph, folding: Folding, home: Mapping[s
     for p in graph.parameters.values():
         if p.tied is not None and p.tied in graph.parameters:
             ties.add((graph.parameters[p.tied].node, p.node))
+    for node in graph:  # a whole parameter that is given without a key of its own
+        for given in node.given.values():
+            whole = graph.parameters.get(given.key or "") if given.edge is None else None
+            if whole is not None and whole.node != node.id:
+                ties.add((whole.node, node.id))
     owner: dict[str, str] = {}
     for node in graph:
         if node.own and owner.setdefault(node.key, node.id) != node.id:

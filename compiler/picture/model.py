@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["Box", "BoxKind", "Drawing", "Frame", "Item", "Link", "LinkKind", "Row"]
+__all__ = ["DIRECTIONS", "Box", "BoxKind", "Direction", "Drawing", "Frame", "Item", "Link", "LinkKind", "Row"]
 
 BoxKind: TypeAlias = Literal["input", "output", "ops", "merge", "closed", "entry"]
 LinkKind: TypeAlias = Literal["flow", "skip", "tie"]
+Direction: TypeAlias = Literal["down", "up", "right", "left"]
+
+DIRECTIONS: Final = ("down", "up", "right", "left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class Drawing:
     """One picture. `rising` holds the boxes of a U's right arm: they are drawn from the bottom to the top.
 
     `levels` are pairs of boxes that stand at one height; `columns` are boxes that each start a column, left to right.
+    `direction` is where the data goes.
     """
 
     name: str
@@ -119,6 +123,7 @@ class Drawing:
     rising: frozenset[str] = frozenset()
     levels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
+    direction: Direction = "down"
 
     def boxes(self) -> Iterator[Box]:
         """Every box, in the order drawn."""

@@ -19,7 +19,8 @@ from typing import Final
 from ogive.dsl.diagnostics import fail, nearest
 
 __all__ = [
-    "INSTALL", "SECONDS", "SUFFIXES", "has_fonts", "is_available", "picture_of", "place_for", "suffix_of", "write",
+    "INSTALL", "SECONDS", "SUFFIXES", "has_fonts", "is_available", "picture_of", "place_for", "run", "suffix_of",
+    "write",
 ]
 
 SUFFIXES: Final = ("svg", "png", "pdf", "dot")
@@ -78,8 +79,16 @@ def picture_of(dot: str, suffix: str) -> bytes:
     Raises:
         ArchError: A812 there is no Graphviz, A813 it failed or took longer than 30 s, A814 there is no font.
     """
-    if suffix == "dot":
-        return dot.encode("utf-8")
+    return dot.encode("utf-8") if suffix == "dot" else run(dot, suffix)
+
+
+def run(dot: str, suffix: str) -> bytes:
+    """What Graphviz makes of a DOT text: a picture; with `dot`, the text with the place of everything in it, with
+    `json0` the places alone.
+
+    Raises:
+        ArchError: as `picture_of`.
+    """
     if suffix in ("png", "pdf") and not has_fonts():
         raise fail(
             "A814", f"this machine has no fonts, so every letter of a .{suffix} would be an empty box",

@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ogive.compiler.picture.model import Box, Drawing, Frame, Item
-from ogive.dsl.dims import evaluate
+from ogive.compiler.picture.resolution import plane, side
 from ogive.dsl.graph import Graph
-from ogive.dsl.types import SPATIAL, Role, Tensor
 
 __all__ = ["columns", "rise"]
 
-SIDE = 3840
-"""What free sizes are taken to be: it divides by 2 eight times, by 3 and by 5."""
+FEW = 3
+"""Boxes before the first stage, or behind the last, that stand in its column."""
 
 
 def rise(drawing: Drawing, graph: Graph) -> Drawing:
     """The drawing with the planes of its boxes, and its right arm and levels where it is a U."""
-    whole = max((_area(graph.nodes[i].outputs[0], graph) or 0 for i in graph.inputs), default=0)
-    planes = {box.id: _plane(box, graph, whole) for box in drawing.boxes()}
+    whole = max((side(graph.nodes[i].outputs[0], graph) or 0 for i in graph.inputs), default=0)
+    planes = {box.id: plane(box, graph, whole) for box in drawing.boxes()}
     points = {box.id for box in drawing.boxes() if box.kind == "entry"}
     for link in drawing.links:  # they stand in the order drawn: what leads to a point comes before what leaves it
         if link.target in points:
@@ -37,17 +36,23 @@ def rise(drawing: Drawing, graph: Graph) -> Drawing:
 
 
 def columns(drawing: Drawing) -> Drawing:
-    """The drawing with its stages side by side, where it has several and is no U: what stands before them, each stage,
-    and what stands behind them are columns."""
+    """The drawing with its stages side by side, where it has several and is no U. What stands before them and behind
+    them is in the column of the first and the last where it is little, else in one of its own."""
     stages = [i for i, item in enumerate(drawing.items) if isinstance(item, Frame) and item.kind == "stage"]
     if len(stages) < 2 or drawing.rising or stages != list(range(stages[0], stages[-1] + 1)):
         return drawing
-    starts = [0, *stages, stages[-1] + 1] if stages[0] else [*stages, stages[-1] + 1]
+    first, behind = stages[0], stages[-1] + 1
+    starts = [0, *(stages[1:] if _few(drawing.items[:first]) else stages if first else stages[1:])]
+    starts += [] if _few(drawing.items[behind:]) else [behind]
     tops = [next(_boxes(drawing.items[i])).id for i in starts if i < len(drawing.items)]
     into = [link for link in drawing.links if link.target in tops[1:]]
     if len(into) != len(tops) - 1:  # a skip from stage to stage: one column is clearer
         return drawing
     return replace(drawing, columns=tuple(tops))
+
+
+def _few(items: tuple[Item, ...]) -> bool:
+    return sum(1 for item in items for _ in _boxes(item)) <= FEW
 
 
 def _boxes(item: Item) -> Iterator[Box]:
@@ -100,26 +105,3 @@ def _measured(item: Item, planes: dict[str, float | None]) -> Item:
     if isinstance(item, Frame):
         return replace(item, items=tuple(_measured(i, planes) for i in item.items))
     return replace(item, area=planes[item.id])
-
-
-def _plane(box: Box, graph: Graph, whole: int) -> float | None:
-    if not box.nodes or not whole:
-        return None
-    area = _area(graph.nodes[box.nodes[-1]].outputs[0], graph)
-    return None if area is None else area / whole
-
-
-def _area(tensor: Tensor, graph: Graph) -> int | None:
-    """How many positions an image has, or the grid of tokens."""
-    position = tensor.axis(Role.POSITION)
-    sizes = [a.size for a in tensor.axes if a.role in SPATIAL] or (list(position.grid) if position else [])
-    if not sizes:
-        return None
-    values = {name: SIDE for name in graph.free}
-    total = 1
-    try:
-        for size in sizes:
-            total *= evaluate(size, values)
-    except (KeyError, ZeroDivisionError):
-        return None
-    return total

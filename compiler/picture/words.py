@@ -12,7 +12,7 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Graph
 from ogive.dsl.ops.record import Primitive, Size
-from ogive.dsl.types import Role, Tensor
+from ogive.dsl.types import Role, Tensor, sized
 
 __all__ = ["Shapes", "amount", "describe", "op_name", "varied"]
 
@@ -136,7 +136,7 @@ def _short(text: str) -> str:
 
 
 def varied(values: Sequence[Any]) -> str:
-    """What a setting is over the iterations: `0 .. 0.1` where it goes steadily, `0, 3, 0, 3` where it is short."""
+    """What a setting is over the iterations: `0 .. 0.1` where it goes steadily, `0, 3 in turn`."""
     texts = [_value(v) for v in values]
     if len(set(texts)) == 1:
         return texts[0]
@@ -144,8 +144,11 @@ def varied(values: Sequence[Any]) -> str:
         steps = [b - a for a, b in pairwise(values)]
         if all(s >= 0 for s in steps) or all(s <= 0 for s in steps):
             return f"{texts[0]} .. {texts[-1]}"
-    if len(texts) <= 4:
+    if len(texts) <= 4 and texts[:2] != texts[2:]:
         return ", ".join(texts)
+    for period in (2, 3):
+        if all(text == texts[i % period] for i, text in enumerate(texts)):
+            return f"{', '.join(texts[:period])} in turn"
     return ", ".join(texts[:3]) + ", …"
 
 
@@ -162,10 +165,12 @@ def amount(n: int) -> str:
 class Shapes:
     """How shapes are written: the batch is left out, sizes as simple as the network's guards make them.
 
-    `64 × H/2 × W/2` for an image, `(1 + 14·14) × 768` for tokens on a grid, `768` for a vector.
+    `64 × H/2 × W/2` for an image, `(1 + 14·14) × 768` for tokens on a grid, `768` for a vector. With `sizes` letters of
+    the input are numbers.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, sizes: Mapping[str, int] | None = None) -> None:
+        self.sizes = sizes
         self.facts = Facts()
         for guard in graph.guards:
             try:
@@ -175,6 +180,8 @@ class Shapes:
 
     def __call__(self, tensor: Tensor) -> str:
         """The shape of one tensor."""
+        if self.sizes:
+            tensor = sized(tensor, self.sizes)
         axes = [a for a in tensor.axes if a.role is not Role.BATCH or (a.size == 1 and tensor.rank < 3)]
         words = []
         for axis in axes:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ogive.commands.failure import tell
-from ogive.commands.options import Net, Root, Set, library_files, open_network
+from ogive.commands.options import Net, Root, Set, SizeOf, library_files, open_network, sizes_from
 from ogive.commands.output import progress
 from ogive.dsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from ogive.dsl.patterns.space import Space
+    from ogive.network import Network
 
 __all__ = ["draw"]
 
@@ -35,6 +36,27 @@ def draw(
     depth: Annotated[
         int | None, typer.Option("--depth", min=0, max=99, help="Levels of parts to open; else as many as can be read.")
     ] = None,
+    expand: Annotated[
+        list[str] | None,
+        typer.Option("--expand", metavar="PATH", help="Open this part whatever the depth: blocks.*.attn, encoder.**."),
+    ] = None,
+    collapse: Annotated[
+        list[str] | None, typer.Option("--collapse", metavar="PATH", help="Close this part whatever the depth.")
+    ] = None,
+    inset: Annotated[
+        str | None,
+        typer.Option("--inset", metavar="BLOCK", help="The outline, and beside it this block (or path) blown up."),
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option("--direction", metavar="WAY", help="Where the data goes: down, up, right or left.")
+    ] = None,
+    theme: Annotated[
+        str | None, typer.Option("--theme", metavar="NAME", help="light, dark, print (greys alone) or colour-blind.")
+    ] = None,
+    legend: Annotated[
+        bool | None, typer.Option("--legend/--no-legend", help="Explain colours and signs below.", show_default=False)
+    ] = None,
+    size: SizeOf = None,
     pattern: Annotated[
         str | None,
         typer.Option("--pattern", metavar="PATTERN", help="Draw an attention pattern instead: `window(7) | prefix`."),
@@ -64,25 +86,30 @@ def draw(
         _refuse(told, "attention patterns", "say which: `--pattern 'window(7)'`")
         if file is None:
             raise fail("A803", "there is nothing to draw", help="name a FILE, or a pattern: `--pattern 'window(7)'`")
-        _draw_network(file, net, output, depth, set_, root)
+        network = open_network(file, net, set_, root)
+        _draw_network(network, output, depth=depth, sizes=sizes_from(size), **{k: v for k, v in {
+            "expand": expand, "collapse": collapse, "inset": inset, "direction": direction, "theme": theme,
+            "legend": legend,
+        }.items() if v is not None})
         return
     if file is not None:
         raise fail("A803", f"`--pattern` draws no network, and `{file}` is given",
                    help=f"`--from {file}` takes patterns from it")
-    _refuse({"--depth": depth, "--set": set_}, "networks", "leave it out")
+    networks = {
+        "--depth": depth, "--set": set_, "--expand": expand, "--collapse": collapse, "--inset": inset, "--size": size,
+        "--direction": direction, "--theme": theme, "--legend": legend,
+    }
+    _refuse(networks, "networks", "leave it out")
     if grid is None:
         raise fail("A803", "`--pattern` needs to know the positions", help="`--grid 14x14`, or `--grid 64`")
     _draw_pattern(pattern, _space(grid, prefix), query, heads, source, root, output)
 
 
-def _draw_network(
-    file: str, net: str | None, output: str, depth: int | None, set_: list[str] | None, root: str | None
-) -> None:
+def _draw_network(network: Network, output: str, **options: Any) -> None:
     from ogive.pictures import draw
 
-    network = open_network(file, net, set_, root)
     with progress(f"drawing {network.name}"):
-        place = draw(network, output, depth=depth)
+        place = draw(network, output, **options)
     tell(f"wrote {place}: {network.name}")
 
 

@@ -86,7 +86,7 @@ def test_resnet_shows_each_kind_of_block_once(library: Make) -> None:
 
 def test_resnet_in_full_has_a_column_for_each_stage(library: Make) -> None:
     drawing = arrange(library("ResNet.r50"), depth=9)
-    assert len(drawing.columns) == 6  # what stands before, four stages, the head
+    assert len(drawing.columns) == 4  # what stands before is in the first, the head in the last
     assert not any(box.kind == "closed" for box in drawing.boxes())
 
 
@@ -190,6 +190,9 @@ def test_amounts(n: int, text: str) -> None:
 
 def test_ranges() -> None:
     assert varied((0.0, 0.05, 0.1)) == "0 .. 0.1"
-    assert varied((0, 3, 0, 3)) == "0, 3, 0, 3"
-    assert varied((0, 3) * 5) == "0, 3, 0, …"
+    assert varied((0, 3)) == "0, 3"
+    assert varied((0, 3, 0, 3)) == "0, 3 in turn"
+    assert varied((0, 3) * 5) == "0, 3 in turn"
+    assert varied((1, 2, 4, 1, 2, 4)) == "1, 2, 4 in turn"
+    assert varied((0, 3, 5, 0, 1)) == "0, 3, 5, …"
     assert varied((7, 7, 7)) == "7"

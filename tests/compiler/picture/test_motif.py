@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ogive.compiler.picture import arrange, render, to_dot
-from ogive.compiler.picture.dot import CELL
+from ogive.compiler.picture.labels import CELL
 from ogive.compiler.picture.motif import BANDS, LEVELS, motif
 from ogive.compiler.picture.style import MOTIF
 from ogive.dsl.build import build
