@@ -25,8 +25,10 @@ Unfused = Callable[[Attend], "str | None"]
 
 def name_of(graph: Graph, node: Node) -> str:
     """Its key path; without weights, the path of what is around it and its name."""
-    around = graph.regions[node.region].path
-    return node.key or ".".join(filter(None, (around, node.name or node.op)))
+    around = graph.regions[node.region]
+    while not around.path and around.parent is not None:  # a residual without a name adds no key
+        around = graph.regions[around.parent]
+    return node.key or ".".join(filter(None, (around.path, node.name or node.op)))
 
 
 def case_of(graph: Graph, node: Node, values: Mapping[str, int], precision: str, unfused: Unfused) -> Case:

@@ -180,7 +180,8 @@ def _calibrated(told: Account, precision: Precision) -> Account:
 def _on_processor(told: Account, precision: str, reason: str | None, node: Node) -> Account:
     """INT8 on a processor: plain torch."""
     if precision not in WORDS:
-        return told
+        kept = ("not INT8: on a processor it is no faster",) if precision == AUTO else ()
+        return replace(told, notes=(*told.notes, *kept))
     if reason is not None:
         raise no_int8(reason, node.span)
     return replace(told, precision=precision, notes=(*told.notes, "INT8 is right on a processor, and no faster there"))

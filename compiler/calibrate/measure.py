@@ -113,6 +113,7 @@ def to_calibrate(net: Checked) -> Network:
 
 
 def _attentions(net: Checked) -> dict[str, Node]:
+    """By path; several that share one are measured as one."""
     return {name_of(net.graph, node): node for node in net.graph if isinstance(node.primitive, Attend)}
 
 
@@ -173,7 +174,7 @@ def _layer(node: Node, seen: _Seen | None) -> Layer:
 
 def _cores(net: Checked, module: Network) -> dict[str, list[nn.Module]]:
     """The modules of each attention, by path; one for each kind of call."""
-    names = {node.id: path for path, node in _attentions(net).items()}
+    names = {node.id: name_of(net.graph, node) for node in net.graph if isinstance(node.primitive, Attend)}
     found: dict[str, list[nn.Module]] = {}
     for one in module.__dict__.get("_cases", {}).values() or (module,):
         for node in one.graph.nodes:

@@ -27,6 +27,7 @@ from ogive.compiler.export.spelling import (
     value,
 )
 from ogive.compiler.freeze import Frozen
+from ogive.compiler.int8 import WORDS
 from ogive.compiler.module import Network
 from ogive.compiler.pipeline import compile
 from ogive.dsl.diagnostics import fail
@@ -53,6 +54,9 @@ def to_source(network: Network | Graph | Any) -> str:
                    help="write the module it was frozen from")
     if not isinstance(network, Network):
         network = compile(network, device="meta")
+    if any(getattr(one, "precision", None) in WORDS for one in network.modules()):
+        raise fail("A720", "attention in INT8 has no words in plain PyTorch",
+                   help="write the module that is compiled without `precision=`: its weights are the same")
     return _File(network).text()
 
 

@@ -55,7 +55,7 @@ def explain(
     from ogive.compiler.targets import gpu_named
 
     on = _on(target, precision, kernel)
-    if compiled and on is None:
+    if compiled and (on is None or on.gpu is None):
         gpu_named(target, "`--compiled`")
     network = open_network(file, net, set_, root)
     sizes = sizes_from(size)
@@ -65,7 +65,7 @@ def explain(
 
         told = accounts(network.graph, sizes, unfused, on)
         moved = _gathers(network) if told else (0, 0)
-        made = _compiled(network, target, on, sizes) if compiled and on is not None else {}
+        made = _compiled(network, target, on, sizes) if compiled and on is not None and on.gpu is not None else {}
     if json:
         counts = {"before": moved[0], "after": moved[1]} if isinstance(moved, tuple) else moved
         pages = [one.as_json() for one in told]
@@ -93,16 +93,19 @@ def explain(
 
 
 def _on(target: str, precision: list[str] | None, kernel: str | None) -> On | None:
-    """What a GPU is told for; None where the target is none."""
+    """What a GPU is told for, or INT8 on a processor; None where the target is no GPU and nothing is asked for."""
     from ogive.compiler.explain import On
-    from ogive.compiler.precision import precision_of
+    from ogive.compiler.int8 import WORDS
+    from ogive.compiler.precision import AUTO, precision_of
     from ogive.compiler.targets import check_target, gpu_named
 
     chosen = check_target(target)
     if chosen.gpu is None:
-        if precision or kernel:
-            gpu_named(target, f"`--{'precision' if precision else 'kernel'}`")
-        return None
+        told = precision_of(precision, "")
+        others = told.words - {"", AUTO, *WORDS}
+        if kernel or others:
+            gpu_named(target, "`--kernel`" if kernel else f"`--precision {min(others)}`")
+        return On(None, told) if precision else None
     return On(chosen.gpu, precision_of(precision), kernel)
 
 
@@ -113,6 +116,7 @@ def _compiled(network: Network, target: str, on: On, sizes: dict[str, int]) -> d
     need_triton()
     from ogive.compiler.aot.build import build
 
+    assert on.gpu is not None
     manifest = build(network, target, on.gpu, on.precision, on.kernel, sizes).manifest
     entries = {entry.file: entry for entry in manifest.kernels}
     return {path: [entries[file] for file in node.files] for node in manifest.attentions for path in node.at}
@@ -120,7 +124,7 @@ def _compiled(network: Network, target: str, on: On, sizes: dict[str, int]) -> d
 
 def _resources(entry: Entry, on: On | None) -> str:
     """What a compiled kernel takes of the GPU."""
-    limit = 0 if on is None else on.gpu.shared
+    limit = 0 if on is None or on.gpu is None else on.gpu.shared
     tiles = f"{entry.setting['block_m']} x {entry.setting['block_n']}"
     stack = f"{entry.stack} bytes spilled" if entry.stack else "nothing spilled"
     return (f"{entry.kernel}, tiles of {tiles}: {entry.registers} registers, {stack}, {entry.shared:,} of {limit:,} "
@@ -156,6 +160,8 @@ def _page(one: Account) -> Iterator[str]:
     for refusal in one.refused:
         yield _fact("refused", f"{refusal.way}: {refusal.reason}")
     yield from _on_gpu(one)
+    if one.measured:
+        yield _fact("measured", f"off by {one.measured}")
     for note in one.notes:
         yield _fact("note", note)
 
@@ -164,6 +170,8 @@ def _on_gpu(one: Account) -> Iterator[str]:
     """The lines about the kernel on a GPU."""
     choice = one.choice
     if choice is None:
+        if one.precision:
+            yield _fact("kernel", f"torch's own, from codes: {one.precision}")
         return
     least = f"at least {_us(choice.floor.seconds)} ({choice.floor.bound})"
     if choice.kernel is None or choice.seconds is None:

@@ -82,7 +82,8 @@ def test_normal_numbers_may_have_every_form() -> None:
     layer = _alone().attentions["at"]
     assert layer.form == "int8" and layer.good == WORDS and set(layer.errors) == {*WORDS, "bf16"}
     told = {form: error.l2 or 1.0 for form, error in layer.errors.items()}
-    assert told["bf16"] < 0.01 and all(0.005 < told[form] < 0.02 for form in WORDS[:2]) and 0.02 < told["int8-fp8"] < 0.05
+    assert told["bf16"] < 0.01 and all(0.005 < told[form] < 0.02 for form in WORDS[:2])
+    assert 0.02 < told["int8-fp8"] < 0.05
 
 
 @pytest.mark.parametrize("change", [_few, _all])
@@ -184,14 +185,13 @@ def test_a_plan_is_a_file(two: Any, tmp_path: Path) -> None:
             assert len(words) == 2 and ("int8-fp8" in words) == (isinstance(given, list) and "first=int8-fp8" in given)
     on = On(gpu_named("a100", "a test"), precision_of(str(place)))
     told = accounts(net.graph, {}, unfused, on)
-    assert [one.measured for one in told][:1] == [plan.attentions["first.attend"].told()] and told[0].measured.startswith(
-        "int8 0.")
+    assert told[0].measured == plan.attentions["first.attend"].told() and told[0].measured.startswith("int8 0.")
 
 
 @pytest.mark.parametrize(("change", "words"), [
     (lambda told: told.pop("digest"), "`digest`: field required"),
     (lambda told: told.update(format=2), "`format`: input should be 1"),
-    (lambda told: told["attentions"]["third.attend"].update(form="int9"), "`attentions.third.attend.form`: input should be 'int8'"),
+    (lambda told: told["attentions"]["third.attend"].update(form="int9"), "`attentions.third.attend.form`: input should"),
     (lambda told: told.update(extra=1), "`extra`: extra inputs are not permitted"),
 ])
 def test_a_damaged_plan_is_refused(two: Any, tmp_path: Path, change: Any, words: str) -> None:
@@ -249,7 +249,8 @@ def test_the_picture_shows_every_error(two: Any) -> None:
     dots = [x for x in found.iter(f"{space}circle") if x.get("r") == "2.6"]
     rings = [x for x in found.iter(f"{space}circle") if x.get("r") == "5.5"]
     assert len(dots) == 4 + 2 * 4 and len(rings) == 1 + 2  # legend and two attentions
-    assert {x.text for x in found.iter(f"{space}text")} >= {"first.attend", "second.attend", "third.attend", *WORDS, "bf16"}
+    texts = {x.text for x in found.iter(f"{space}text")}
+    assert texts >= {"first.attend", "second.attend", "third.attend", *WORDS, "bf16"}
 
 
 def test_a_network_without_dot_products_is_refused() -> None:
