@@ -1,6 +1,7 @@
 """How many planted mistakes `ogive check` finds, where it points, and whether what it says helps.
 
-    python bench/faults.py [--seed 0] [--most 60] [--jobs 2] [--nodes N] [--gate] [--show KIND] [--poor] [--peer]
+    python bench/faults.py [--seed 0] [--most 60] [--sample N] [--jobs 2] [--nodes N] [--gate] [--show KIND] [--poor]
+                           [--peer]
 
 Mistakes of about thirty kinds (bench/_plant.py) are planted, one at a time, in every file of library/ and examples/.
 The file, and every file that imports it, is then checked as `ogive check` does, in a process without torch. Columns:
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import textwrap
 from collections import Counter
@@ -74,6 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="planted mistakes: caught, pointed at, helped")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=60, help="faults of one kind in one file")
+    parser.add_argument("--sample", type=int, metavar="N", help="judge N of these faults, drawn evenly by the seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--nodes", type=int, default=ogive.dsl.repairs.NODES,
                         help="nodes built in search of a repair; 0 is quick, and points at fewer lines")
@@ -86,6 +89,8 @@ def main() -> int:
     os.chdir(ROOT)  # errors name files as they were asked for
 
     faults = list(planted(settings.seed, settings.most))
+    if settings.sample:
+        faults = drawn(faults, settings.seed, settings.sample)
     if settings.show and settings.show != "all":
         faults = [fault for fault in faults if fault.kind == settings.show]
     findings = judged(faults, settings.jobs, settings.nodes)
@@ -120,6 +125,13 @@ def planted(seed: int, most: int) -> Iterator[Fault]:
     """Every fault of every file; at most `most` of a kind in a file, drawn by `seed`."""
     for name, text in files().items():
         yield from plant(name, text, seed, most)
+
+
+def drawn(faults: list[Fault], seed: int, count: int) -> list[Fault]:
+    """So many of some faults, each as likely as any other; a smaller draw is the beginning of a larger one."""
+    order = list(faults)
+    random.Random(seed).shuffle(order)
+    return order[:count]
 
 
 # ------------------------------------------------------------------------------------------------ judging

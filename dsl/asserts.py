@@ -54,14 +54,15 @@ class Asserts(Scans):
         here = self._remainder(part, frame) or ", ".join(values)
         text = part.span.text
         path = " > ".join(frame.body.trail)
-        notes = [f"{path} asserts `{text}`; here {here} ({part.span})"] if sources and here else []
+        notes = [f"{path} asserts `{text}`; here {here}"] if sources and here else []
         if not sources:
             notes = [*([f"here {here}"] if here else []), *self.trail(frame)]
         title = st.text or f"`{text}` does not hold"
         free = any(isinstance(getattr(frame.names.find(name), "value", None), Poly) for name in _names_in(part))
         said = "this goes against what is known of the sizes here" if free else "this does not hold" if st.text else ""
         first = sources[-1] if sources else Label(part.span, said)
-        return fail("A203", title, first.span, label=first.text, labels=sources[:-1], notes=notes,
+        labels = [*sources[:-1], Label(part.span, "asserted here")] if sources else []
+        return fail("A203", title, first.span, label=first.text, labels=labels, notes=notes,
                     help=self._fitting(part, frame))
 
     def _remainder(self, part: s.Expr, frame: Frame) -> str:

@@ -61,13 +61,16 @@ def broken(claims: Sequence[Claim], unit: Unit) -> Iterator[Diagnostic]:
         yield _changed(rows, changed, unit)
 
 
-def cause(tables: Sequence[tuple[str, Sequence[Claim]]], stands: Container[str], unit: Unit) -> list[Repair]:
+def cause(
+    tables: Sequence[tuple[str, Sequence[Claim]]], stands: Container[str], unit: Unit, near: Sequence[Span]
+) -> list[Repair]:
     """Where a change would make every network of a table build, and have its digest. Networks that do not build now
-    stand first; `stands` are the others. Without a digest nothing is looked for: figures alone fit too many changes."""
+    stand first; `stands` are the others, `near` is where mistakes show. Without a digest nothing is looked for: figures
+    alone fit too many changes."""
     if not all(any(c.figure == "digest" for c in claims) for _, claims in tables):
         return []
     rows = [replace(_row(name, claims, None), wrong=name not in stands) for name, claims in tables]
-    return repairs(unit, rows, None)
+    return repairs(unit, rows, None, near)
 
 
 def _misprint(claim: Claim) -> Diagnostic:
@@ -152,7 +155,8 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
             off[c.figure] = not c.holds
 
     def figures(graph: Graph) -> bool:
-        return all(stands(graph, c) for c in claims if c.figure != "digest")
+        others = [c for c in claims if c.figure != "digest"]
+        return bool(others) and all(stands(graph, c) for c in others)
 
     wrong = graph is None or not all(c.holds for c in claims)
     digests = [c.printed for c in claims if c.figure == "digest"]

@@ -51,13 +51,18 @@ def check(unit: Unit, claims: bool = True) -> Report:
     found: list[Claim] = []
     budgets: list[Held] = []
     with metered():
+        runaway: set[str] = set()
         for name in names:
+            network = name.partition(".")[0]
             if mistakes.full or exhausted():
                 break
+            if network in runaway:  # its presets run the same lines, and each takes its time to find out
+                continue
             try:
                 built[name] = build(unit, name)
             except ArchError as error:
                 mistakes.add(*error.diagnostics)
+                runaway |= {network} if any(d.code in ("A511", "A513") for d in error.diagnostics) else set()
         for definition in unit.names.values():
             if definition is not None and definition.unit is unit and not mistakes.full:
                 _lexical(definition, mistakes)
@@ -91,8 +96,10 @@ def _broken(unit: Unit, claims: list[Claim], built: dict[str, Built], mistakes: 
     found = mistakes.found
     if any(not d.code.startswith(("A2", "A309")) for d in found.values()):
         return
+    near = [span for d in found.values() for span in (d.span, *(x.span for x in d.labels)) if span is not None]
     for definition in unit.networks:
-        labels = tuple(Label(r.span, f"{r.words} every digest of `expect` holds") for r in caused(definition, built))
+        changes = caused(definition, built, near)
+        labels = tuple(Label(r.span, f"{r.words} every digest of `expect` holds") for r in changes)
         if labels:
             key, first = min(found.items(), key=lambda item: item[1].order)
             found[key] = replace(first, labels=(*first.labels, *labels))

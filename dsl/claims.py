@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ogive.dsl import syntax as s
 from ogive.dsl.broken import Claim, actual, cause
@@ -12,6 +12,7 @@ from ogive.dsl.dims import Poly, symbols
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition
 from ogive.dsl.repairs import Repair
+from ogive.dsl.source import Span
 from ogive.dsl.types import SPATIAL
 from ogive.dsl.work import Mistakes
 
@@ -42,8 +43,9 @@ def check_claims(definition: Definition, built: dict[str, Built], mistakes: Mist
     return found
 
 
-def caused(definition: Definition, built: Mapping[str, Built]) -> list[Repair]:
-    """Where a change would mend a network that does not build, by the digests of its table."""
+def caused(definition: Definition, built: Mapping[str, Built], near: Sequence[Span]) -> list[Repair]:
+    """Where a change would mend a network that does not build, by the digests of its table; `near` is where its
+    mistakes show."""
     rows: list[tuple[str, list[Claim]]] = []
     for table in claims_of(definition):
         for row in table.rows:
@@ -56,7 +58,7 @@ def caused(definition: Definition, built: Mapping[str, Built]) -> list[Repair]:
             if printed:
                 rows.append((name, printed))
     rows.sort(key=lambda row: row[0] in built)
-    return cause(rows, built, definition.unit) if rows and rows[0][0] not in built else []
+    return cause(rows, built, definition.unit, near) if rows and rows[0][0] not in built else []
 
 
 def _row(definition: Definition, table: s.Expect, row: s.Row, built: dict[str, Built]) -> list[Claim]:

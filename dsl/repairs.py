@@ -14,7 +14,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import sqrt
 
 from ogive.dsl import syntax as s
 from ogive.dsl.build import build
@@ -24,6 +23,7 @@ from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import metered, spend, spent
 from ogive.dsl.predicted import Prediction
+from ogive.dsl.repairs_numbers import all_near, by_parameters, halved, near_to, usual_near, where_quadratic
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
 from ogive.dsl.variations import (
@@ -53,6 +53,8 @@ NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
 TRY = 5 * NODE
 """Steps that a change counts for, however little of it is built."""
+FAR = 10
+"""Lines that a line more counts for, where changes near to a mistake come first."""
 SHOWN = 3
 
 
@@ -95,6 +97,8 @@ class _Search:
     rows: Sequence[Row]
     graph: Graph | None
     nodes: int
+    near: Sequence[Span] = ()
+    """Where the mistakes show, in a network that does not build."""
     numbers: list[tuple[s.Definition, s.Constant, Graph | None, list[int]]] = field(default_factory=list)
     """Numbers to be tried one by one: with the network that has another in its place, and what else it may be."""
     idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
@@ -117,7 +121,7 @@ class _Search:
         or that is not known."""
         if effect is None or self.prediction is None or self.prediction.likely(effect(here)) is None:
             return None
-        return [n for n in _all(here) if self.prediction.likely(effect(n))]
+        return [n for n in all_near(here) if self.prediction.likely(effect(n))]
 
     def name_of(self, graph: Graph, known: Sequence[s.Definition]) -> str | None:
         """The name of the line called `UNNAMED`, by the weights that the digest stands for."""
@@ -182,7 +186,7 @@ class _Spent(Exception):
     pass
 
 
-def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair]:
+def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None, near: Sequence[Span] = ()) -> list[Repair]:
     """The changes of one place each that make every row hold, at most `SHOWN`; where there is a digest, the only one.
     Where none does, those that make all but the digests hold, for want of the name of a line.
 
@@ -190,8 +194,9 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None) -> list[Repair
         rows: what must hold of each network of the table; first the one that is built most often, a small one that is
             wrong.
         graph: that network as it is; None where it does not build.
+        near: where its mistakes show then.
     """
-    search = _Search(unit, rows, graph, NODES)
+    search = _Search(unit, rows, graph, NODES, near)
     found: list[Repair] = []
     with metered(), suppress(_Spent):
         for repair in _tried(search):
@@ -207,34 +212,66 @@ def _tried(search: _Search) -> Iterator[Repair]:
         return
     definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
-    if wrong != {""} and len(wrong) == 1:
+    of_one = wrong != {""} and len(wrong) == 1
+    if of_one and not all(r.wrong for r in search.rows):
         for definition in definitions:
             search.look()
-            yield from _each(search, definition, cells_varied(definition, wrong))
             yield from _numbers(search, definition, True)
-        yield from _numbers_again(search, search.left // 2)
-    later: list[tuple[s.Definition, Variation | Longer]] = []
-    for definition, change in _changes(definitions, search.graph is None):
-        likely = search.likely(change)
-        if likely:
-            yield from _change(search, definition, change, definitions)
-        elif likely is None:
-            later.append((definition, change))
-    for definition in definitions:
-        search.look()
-        yield from _numbers(search, definition, False)
-    yield from _numbers_again(search, search.left // 3)
-    for definition, change in later:
-        yield from _change(search, definition, change, definitions)
+        yield from _numbers_again(search, search.left // 3)
+        for definition in definitions:
+            yield from _each(search, definition, cells_varied(definition, wrong))
+        of_one = False
+    yield from _near_by(search, definitions)
+    yield from _among(search, definitions, of_one)
     for definition, value in search.idlers:
         yield from _first(search, definition, value, (1, 2, 0))
 
 
-def _changes(definitions: Sequence[s.Definition], broken: bool) -> Iterator[tuple[s.Definition, Variation | Longer]]:
+def _near_by(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
+    """What a network that does not build is wrong in is likely near to where it shows: changes that move a shape, the
+    nearest first, by half of what may be built."""
+    found: list[tuple[int, s.Definition, Variation | Longer]] = []
+    for definition in known:
+        span = definition.span
+        lines = [x.line for x in search.near if x.source is span.source and span.start <= x.start < span.end]
+        for _, change in _changes([definition], known, True) if lines else ():
+            first = change if isinstance(change, Variation) else change.first
+            if not first.shapeless:  # a line that is forgotten is seldom the cause: it is tried as if it stood far away
+                away = min(abs(first.span.line - line) for line in lines) + (0 if first is change else FAR)
+                found.append((away, definition, change))
+    kept = search.left // 2
+    for _, definition, change in sorted(found, key=lambda x: x[0]):
+        if search.left < kept:
+            return
+        yield from _change(search, definition, change, known)
+
+
+def _among(search: _Search, known: Sequence[s.Definition], of_one: bool) -> Iterator[Repair]:
+    """The changes in the definitions; of the numbers of presets, those of one that stands alone."""
+    later: list[tuple[s.Definition, Variation | Longer]] = []
+    for definition, change in _changes(known, known, search.graph is None):
+        likely = search.likely(change)
+        if likely:
+            yield from _change(search, definition, change, known)
+        elif likely is None:
+            later.append((definition, change))
+    for definition in known:
+        search.look()
+        yield from _numbers(search, definition, False)
+        if of_one:
+            yield from _numbers(search, definition, True)
+    yield from _numbers_again(search, search.left // 3)
+    for definition, change in later:
+        yield from _change(search, definition, change, known)
+
+
+def _changes(
+    definitions: Sequence[s.Definition], known: Sequence[s.Definition], broken: bool
+) -> Iterator[tuple[s.Definition, Variation | Longer]]:
     """Every change but of a number: those that are written by accident most often first."""
     for varied in (
-        lambda d: settings_varied(d, definitions), lambda d: inputs_varied(d, broken), lines_moved, sources_varied,
-        lines_fewer, lambda d: lines_added(d, definitions), lambda d: settings_guessed(d, definitions),
+        lambda d: settings_varied(d, known), lambda d: inputs_varied(d, broken), lines_moved, sources_varied,
+        lines_fewer, lambda d: lines_added(d, known), lambda d: settings_guessed(d, known),
     ):
         for definition in definitions:
             for change in varied(definition):
@@ -281,12 +318,12 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         assert isinstance(here, int)
         probe, candidates = None, search.direct(effect, here)
         if candidates is None:
-            step = max(here, 1) if search.prediction is None else _step(here)
+            step = max(here, 1) if search.prediction is None else halved(here)
             other = None if search.graph is None else _at(definition, value, here + step)
             probe = None if other is None else search.build(definition, other, row.network)
             if probe is not None and search.prediction is not None:
                 holds = search.prediction.along(here, step, probe)
-                candidates = [n for n in _all(here) if holds(n)]
+                candidates = [n for n in all_near(here) if holds(n)]
         if not candidates:
             search.numbers.append((definition, value, probe, others))
         yield from _first(search, definition, value, candidates or ())
@@ -300,7 +337,7 @@ def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
         definition, value, probe, others = search.numbers.pop(0)
         if probe is None and search.graph is not None:
             assert isinstance(value.value, int)
-            other = _at(definition, value, value.value + _step(value.value))
+            other = _at(definition, value, value.value + halved(value.value))
             probe = search.build(definition, other, search.rows[0].network)
         candidates = [*_sought(search, definition, value, probe), *others]
         rounds.append((definition, value, list(dict.fromkeys(candidates))))
@@ -335,54 +372,22 @@ def _sought(
     assert isinstance(here, int)
     step = max(here, 1)
     if probe is None or now is None:
-        return [*_near(here), *(_usual(here) if here >= 10 else [])]
+        return [*near_to(here), *(usual_near(here) if here >= 10 else [])]
     if search.idle(probe):
         search.idlers.append((definition, value))
         return []
     if not search.suspect(probe):
         return [] if here < 10 else [here - 1, here + 1]  # a size that does not divide moves by leaps
     if row.params is None or row.params == now.parameter_count:
-        return _near(here)
+        return near_to(here)
     if search.prediction is not None:
-        return _near(here) if here < 10 else [*_near(here), *_usual(here)]
+        found = near_to(here) if here < 10 else [*near_to(here), *usual_near(here)]
+        return by_parameters(found, here, halved(here), now.parameter_count, probe.parameter_count, row.params)
     second = search.build(definition, _at(definition, value, here + 2 * step), row.network)
     points = None if second is None else (now.parameter_count, probe.parameter_count, second.parameter_count)
-    solved = () if points is None else _solved(points, row.params)
+    solved = () if points is None else where_quadratic(points, row.params)
     whole = [round(here + step * x) for x in solved if abs(step * x - round(step * x)) < 1e-6]
-    return [*whole, *(_near(here) if here < 10 else [] if whole else [*_near(here), *_usual(here)])]
-
-
-def _near(number: int) -> list[int]:
-    """Numbers that are easily mistaken for another: near ones, doubles and halves, powers of ten; small ones."""
-    near = [number - 1, number + 1, number * 2, number // 2, number - 2, number + 2, number * 4, number // 4]
-    return [1, 2, *near, *range(10)] if number < 10 else [*near, number * 10, number // 10]
-
-
-def _step(here: int) -> int:
-    """From a number to the one that is built in its place: to its half, which costs less than twice of it."""
-    return -(here // 2) if here > 2 and here % 2 == 0 else -1 if here > 2 else 1
-
-
-def _all(number: int) -> list[int]:
-    """Numbers that may have stood in place of another, where trying them costs little."""
-    return [*_near(number), *range(max(number - 9, 0), number + 10), *_usual(number), *range(10)]
-
-
-def _usual(number: int) -> list[int]:
-    """Numbers that networks are often made of, within a factor of four."""
-    usual = [2**n for n in range(3, 13)] + [3 * 2**n for n in range(2, 11)] + [14, 28, 56, 112, 224, 100, 1000]
-    return [n for n in usual if number / 4 <= n <= 4 * number]
-
-
-def _solved(points: tuple[int, int, int], wanted: int) -> Sequence[float]:
-    """Where the quadratic through (0, 1, 2) takes a value: parameters are quadratic in a width."""
-    c = points[0] - wanted
-    a = (points[2] - 2 * points[1] + points[0]) / 2
-    b = points[1] - points[0] - a
-    if a == 0:
-        return [-c / b] if b else []
-    root = b * b - 4 * a * c
-    return [] if root < 0 else [x for x in ((-b + sqrt(root)) / (2 * a), (-b - sqrt(root)) / (2 * a)) if abs(x) < 1e6]
+    return [*whole, *(near_to(here) if here < 10 else [] if whole else [*near_to(here), *usual_near(here)])]
 
 
 # ------------------------------------------------------------------------------------------------ the file, changed

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from ogive.dsl import syntax as s
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Size
-from ogive.dsl.predicted import Effect, Other, Set
+from ogive.dsl.predicted import Effect, More, Other, Set
 from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import Around, exchanged, names_read, walk
 
@@ -20,6 +20,9 @@ __all__ = [
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
 """Ways to start a weight."""
+
+SHAPELESS: Final = ("init", "std", "bias", "eps", "momentum", "trainable", "scale")
+"""Settings that move no shape."""
 
 Direct: TypeAlias = Callable[[int], Effect | None]
 """What becomes of the ops with another number as a setting."""
@@ -34,6 +37,18 @@ class Variation:
     span: Span
     words: str
     effect: Effect | None = None
+
+    @property
+    def shapeless(self) -> bool:
+        """Whether this is of a setting that moves no shape, or of an op that leaves its input's."""
+        if isinstance(self.effect, Set):
+            return self.effect.setting in SHAPELESS
+        if not isinstance(self.effect, More):
+            return False
+        flow = self.effect.line.flow
+        name = flow.func if isinstance(flow, s.Call) else flow
+        record = RECORDS.get(name.name) if isinstance(name, s.Name) else None
+        return record is not None and record.family in ("activation", "norm", "regularise")
 
 
 def variation(

@@ -185,8 +185,11 @@ def _head(st: s.Stmt) -> Span:
 
 
 def _tail(st: s.Stmt) -> Span:
-    """The last line of a statement."""
+    """The last line of a statement; what stands behind it may be comments."""
     text = st.span.text.rstrip()
     start = text.rfind("\n") + 1
+    while start and text[start:].lstrip().startswith("#"):
+        text = text[:start].rstrip()
+        start = text.rfind("\n") + 1
     start += len(text[start:]) - len(text[start:].lstrip())
     return Span(st.span.source, st.span.start + start, st.span.start + len(text))

@@ -47,8 +47,8 @@ def axis_spelled(record: Primitive, inputs: Sequence[Tensor]) -> Primitive:
 
 
 def _place(axis: str | int, x: Tensor, names: Tensor | tuple[str, ...]) -> int | None:
-    """The place of an axis that is named by place, by a letter of an annotation, whose letters are `names`, or by one of
-    `AXES`."""
+    """The place of an axis that is named by place, by a letter of an annotation (its letters are `names`), or by one
+    of `AXES`."""
     if isinstance(axis, int):
         return axis
     if axis != "C" and isinstance(names, tuple) and axis in names:

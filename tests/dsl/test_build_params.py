@@ -106,8 +106,10 @@ def test_assertions_are_checked_for_every_preset_and_point_at_the_cell() -> None
         "   |",
         "10 |         B    16   5",
         "   |                   ^ row B sets heads = 5",
+        " 4 |     assert C % heads == 0, \"the width must divide into heads\"",
+        "   |            ^^^^^^^^^^^^^^ asserted here",
         "   |",
-        "   = N.B > blocks[0] > attn > Part asserts `C % heads == 0`; here 16 % 5 = 1 (case.arch:4:12)",
+        "   = N.B > blocks[0] > attn > Part asserts `C % heads == 0`; here 16 % 5 = 1",
         "   = help: heads that divide 16: 1, 2, 4, 8, 16",
     ])
 

@@ -11,7 +11,7 @@ from building import mistakes, network
 from ogive.dsl import limits
 from ogive.dsl.check import check
 from ogive.dsl.diagnostics import ArchError
-from ogive.dsl.load import load_file
+from ogive.dsl.load import load_file, load_text
 
 
 def rows(form: str, count: int, joint: str = "\n") -> str:
@@ -167,3 +167,11 @@ def test_mistakes_of_syntax_are_looked_for_as_long_as_there_is_time() -> None:
     small, large = (rows(line, n) + "\na = = 3\nb = = 3\nc = = 3" for n in (20, limits.REREAD // 10))
     assert codes(network(small)) == ["A027"] * 3
     assert 1 <= len(codes(network(large))) < 3
+
+
+def test_one_network_that_is_too_large_is_said_once() -> None:
+    rows = "".join(f"        p{i}  {i}\n" for i in range(20))
+    text = f"network N(n):\n    presets  n:\n{rows}    input x: B 8\n    repeat 200 as i:\n        repeat 200 as j:\n"
+    text += "            dropout(n / 100)\n"
+    found = check(load_text(text)).mistakes
+    assert [d.code for d in found] == ["A511"]

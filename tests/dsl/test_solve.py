@@ -161,8 +161,9 @@ def test_reach_knows_when_it_cannot_tell():
 
 @pytest.mark.parametrize("line", [
     "? -> relu", "x, ? -> concat", "? -> P", "? -> residual:\n        relu", "? -> part:\n        relu", "return ?",
-    "repeat 2:\n        ? -> relu", "scan q in ?:\n        emit q", "scan q in xs:\n        emit ?", "y = ?\n    y -> relu",
-    "y = [x, ?]\n    y -> concat", "[x, ?] -> concat", "y = [?, ?]\n    y -> concat", "y = ?\n    return y",
+    "repeat 2:\n        ? -> relu", "scan q in ?:\n        emit q", "scan q in xs:\n        emit ?",
+    "y = ?\n    y -> relu", "y = [x, ?]\n    y -> concat", "[x, ?] -> concat", "y = [?, ?]\n    y -> concat",
+    "y = ?\n    return y",
 ])
 def test_a_number_is_not_looked_for_where_a_tensor_is_meant(line: str) -> None:
     above = "block P:\n    input x: B C\n    relu\n"
