@@ -46,6 +46,8 @@ class _Decided:
 
     def node(self, node: Node) -> Node:
         """The node as this kind of call has it."""
+        if not self.edges and not self.sizes:
+            return node
         inputs = tuple([self.edge(e) for e in node.inputs])
         if inputs == node.inputs and not self.sizes:
             return node
@@ -166,7 +168,7 @@ def _needed(work: Work, inputs: tuple[str, ...], returns: Returns, one: _Decided
         if node_id not in needed:
             needed.add(node_id)
             node = work.nodes[node_id]
-            todo += [one.edge(e).node for e in node.inputs]
+            todo += [one.edge(e).node for e in node.inputs] if one.edges else [e.node for e in node.inputs]
             if isinstance(node.primitive, Scan):  # its body takes them, read or not
                 todo += [*node.primitive.items, *node.primitive.states]
     _keep_sources(work, needed)
@@ -230,8 +232,8 @@ def _parameters(work: Work, nodes: Mapping[str, Node]) -> dict[str, Parameter]:
 
 def _keep_sources(work: Work, needed: set[str]) -> None:
     """A node whose weight is tied into a needed one is needed too: its key is the one that is written."""
-    by_key = {n.key: n for n in work.nodes.values() if n.key}
-    todo = [work.nodes[k] for k in needed]
+    todo = [node for k in needed if (node := work.nodes[k]).given]
+    by_key = {n.key: n for n in work.nodes.values() if n.key} if todo else {}
     while todo:
         for given in todo.pop().given.values():
             if given.key is None:

@@ -8,6 +8,7 @@ independent lines, on the names of lines without weights, on how the text is div
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
@@ -64,8 +65,11 @@ def _walked(graph: Graph) -> tuple[list[str], dict[str, str]]:
     """What stands for each node, and for each of them with all that it reads."""
     found: dict[str, str] = {}
     ops: list[str] = []
+    texts: dict[int, str] = {}  # of ops whose text depends on nothing else, by identity: runs of a block share them
     for node in graph:  # in the order they run: what a node reads stands above it
-        op = _op(node, graph, found)
+        op = texts.get(id(node.primitive)) or _op(node, graph, found)
+        if node.primitive is not None and _stands_alone(type(node.primitive)):
+            texts[id(node.primitive)] = op
         ops.append(op)
         found[node.id] = _hash([op, node.key, *(_edge(e, found) for e in node.inputs), *_given(node, found)])
     return ops, found
@@ -77,9 +81,20 @@ def _op(node: Node, graph: Graph, found: dict[str, str]) -> str:
         (tensor,) = node.outputs
         axes = ", ".join(f"{axis.role} {show(axis.size)}" for axis in tensor.axes)
         return f"{node.op} {node.name} {axes} of {tensor.dtype}"
-    if hasattr(node.primitive, "axis"):
+    if _has_axis(type(node.primitive)):
         return text_of(axis_spelled(node.primitive, [graph.tensor(edge) for edge in node.inputs]), found)
     return text_of(node.primitive, found)
+
+
+@cache
+def _has_axis(record: type[Primitive]) -> bool:
+    return "axis" in record.model_fields or hasattr(record, "axis")
+
+
+@cache
+def _stands_alone(record: type[Primitive]) -> bool:
+    """Whether the text of an op is the same whatever it reads."""
+    return not (_has_axis(record) or record.references or record.tensors)
 
 
 def text_of(primitive: Primitive, found: Mapping[str, str] = NOTHING) -> str:

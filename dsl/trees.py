@@ -15,30 +15,31 @@ Around: TypeAlias = tuple[Any, ...]
 """The nodes around a node, outermost first."""
 
 
-_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+_FIELDS: Final[dict[type, tuple[str, ...] | None]] = {}
 
 
-def _fields(kind: type) -> tuple[str, ...]:
-    """The fields of a class of nodes that may hold nodes."""
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of nodes that may hold nodes, the last first; None where it is no class of nodes."""
     if kind not in _FIELDS:
-        names = (f.name for f in fields(kind))
-        _FIELDS[kind] = tuple(n for n in names if not n.endswith("span") and n not in ("source", "depth"))
+        found = None
+        if is_dataclass(kind) and not issubclass(kind, Source | Span):
+            names = (f.name for f in fields(kind))
+            found = tuple([n for n in names if not n.endswith("span") and n not in ("source", "depth")])[::-1]
+        _FIELDS[kind] = found
     return _FIELDS[kind]
-
-
-def _is_node(value: object) -> bool:
-    return is_dataclass(value) and not isinstance(value, Source | Span)
 
 
 def walk(node: Any, around: Around = ()) -> Iterator[tuple[Any, Around]]:
     """A node and every node inside it, in the order of the text, each with the nodes around it."""
-    if isinstance(node, tuple):
-        for item in node:
-            yield from walk(item, around)
-    elif _is_node(node):
-        yield node, around
-        for name in _fields(type(node)):
-            yield from walk(getattr(node, name), (*around, node))
+    todo: list[tuple[Any, Around]] = [(node, around)]
+    while todo:
+        node, around = todo.pop()
+        if isinstance(node, tuple):
+            todo += [(item, around) for item in reversed(node)]
+        elif (names := _fields(type(node))) is not None:
+            yield node, around
+            inner = (*around, node)
+            todo += [(x, inner) for name in names if (x := getattr(node, name)) is not None and type(x) is not str]
 
 
 def exchanged(tree: Any, old: Any, new: Any) -> Any:
@@ -48,10 +49,8 @@ def exchanged(tree: Any, old: Any, new: Any) -> Any:
     if isinstance(tree, tuple):
         items = tuple(exchanged(item, old, new) for item in tree)
         return items if any(a is not b for a, b in zip(items, tree, strict=True)) else tree
-    if not _is_node(tree):
-        return tree
     changed = {}
-    for name in _fields(type(tree)):
+    for name in _fields(type(tree)) or ():
         value = getattr(tree, name)
         other = exchanged(value, old, new)
         if other is not value:
