@@ -28,6 +28,7 @@ from ogive.commands import (
     renaming,
     running,
     sweeping,
+    viewing,
     weighing,
 )
 from ogive.commands.failure import BROKEN_PIPE, INTERRUPTED, WRONG_USE, bug, exit_code, say, tell
@@ -107,6 +108,7 @@ app.command("summary")(costing.summary)
 app.command("sweep")(sweeping.sweep)
 app.command("keys")(figures.keys)
 app.command("draw")(drawing.draw)
+app.command("view")(viewing.view)
 app.command("diff")(diff.diff)
 app.command("compile")(compiling.compile)
 app.command("calibrate")(calibrating.calibrate)

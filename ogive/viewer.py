@@ -20,7 +20,7 @@ from secrets import token_urlsafe
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 
-from ogive.compiler.picture.page import model_of, page
+from ogive.compiler.picture.page import html_of, model_of
 from ogive.compiler.picture.page.texts import mistakes_of
 from ogive.dsl.diagnostics import ArchError, fail
 from ogive.dsl.load import Unit
@@ -111,7 +111,7 @@ class Viewer:
                 self._seen = now
                 time.sleep(SETTLE)
             new = self._read(self.state.version + 1, picture=False)
-            if (new.kind, new.data) == (self.state.kind, self.state.data):
+            if new.kind == self.state.kind and _told(new) == _told(self.state):
                 continue
             with self._news:
                 self.state = new
@@ -150,7 +150,7 @@ class Viewer:
         state = self.state
         shown = self._good or {"name": self._file, "folded": None}
         since = state.version if state.kind == "model" else -1
-        return page(shown, live=f"/{self._token}/news?since={since}")
+        return html_of(shown, live=f"/{self._token}/news?since={since}")
 
     def news(self, since: int) -> Iterator[str]:
         """Each state after a version, as server-sent events; an empty comment where there is none for a while."""
@@ -176,6 +176,11 @@ class Viewer:
         """What is asked for below the secret path; None where it is not below it."""
         start = f"/{self._token}/"
         return path[len(start) :] if path.startswith(start) else None
+
+
+def _told(state: State) -> dict[str, Any]:
+    """What a page would show of it; the picture is made of the rest."""
+    return {name: value for name, value in state.data.items() if name != "svg"}
 
 
 class _Server(ThreadingHTTPServer):

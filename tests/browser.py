@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,15 @@ __all__ = ["INSTALL", "Page", "browser", "find_browser"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 INSTALL = "no Chromium or Chrome on the PATH: `apt install chromium`, or set CHROMIUM to its path"
 SECONDS = 60.0
+
+# The browser reads from descriptor 3 and writes to 4: those two pipes are put there, then it takes this process over.
+START = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_browser() -> str | None:
@@ -163,7 +173,7 @@ def browser(folder: Path, width: int = 1440, height: int = 900) -> Iterator[Call
         f"--user-data-dir={folder / 'profile'}",
     ]
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$0" "$@" 3<&{ours[0]} 4>&{theirs[1]}', *command], pass_fds=(ours[0], theirs[1]),
+        [sys.executable, "-c", START, str(ours[0]), str(theirs[1]), *command], pass_fds=(ours[0], theirs[1]),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     os.close(ours[0])

@@ -15,7 +15,7 @@ from ogive.compiler.picture.dot import dot_text
 from ogive.compiler.picture.inset import inset_dot
 from ogive.compiler.picture.layout import MOST_BOXES, arrange, arranger
 from ogive.compiler.picture.model import DIRECTIONS, Drawing
-from ogive.compiler.picture.page import model_of, page
+from ogive.compiler.picture.page import html_of, model_of
 from ogive.compiler.picture.pattern import lay_out
 from ogive.compiler.picture.pattern_write import page_dot, page_svg
 from ogive.compiler.picture.render import INSTALL, is_available, picture_of, place_for, suffix_of, write
@@ -78,7 +78,7 @@ def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) ->
                 raise fail("A803", what, help=f"leave `{name}` out, or draw to .svg, .png, .pdf or .dot")
         drawing = arrange(graph, depth=options.get("depth"), **_arranged(options))
         model = model_of(graph, drawing, title=options.get("title") or "", caption=options.get("caption") or "")
-        return write(page(model).encode("utf-8"), place)
+        return write(html_of(model).encode("utf-8"), place)
     suffix = suffix_of(place)
     place_for(place)
     text = to_dot(graph, **options)

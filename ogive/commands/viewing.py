@@ -49,13 +49,13 @@ def view(
         return unit, network_in(unit, net, settings)
 
     with Viewer(place, look, port) as viewer:
-        if viewer.error is not None:
-            say(viewer.error)
-        result(viewer.address)
-        tell("it follows the file; Ctrl-C ends it")
-        if browser:
-            _open(viewer.address)
         try:
+            if viewer.error is not None:
+                say(viewer.error)
+            result(viewer.address)
+            tell("it follows the file; Ctrl-C ends it")
+            if browser:
+                _open(viewer.address)
             threading.Event().wait()
         except KeyboardInterrupt:
             tell("ended")

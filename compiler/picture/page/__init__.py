@@ -6,6 +6,6 @@ holds them together; `live.js` listens to `ogive view`.
 """
 
 from ogive.compiler.picture.page.model import model_of
-from ogive.compiler.picture.page.write import page
+from ogive.compiler.picture.page.write import html_of
 
-__all__ = ["model_of", "page"]
+__all__ = ["html_of", "model_of"]

@@ -150,7 +150,7 @@ const Assemble = (() => {
     const level = new Set(levels.map((pair) => JSON.stringify(pair)));
     for (const link of links) {
       const source = name(link.source), target = name(link.target);
-      const label = link.label && told ? `label=${quoted(stand(` ${link.label} `))}` : "";
+      const label = link.label && told ? `label=${quoted(stand(`  ${link.label} `))}` : "";
       if (link.kind === "tie") {
         const clip = ["ltail", "lhead"].map((end, i) => (link.frames[i] ? `${end}=cluster_${name(link.frames[i])}` : ""));
         lines.push(
@@ -173,7 +173,7 @@ const Assemble = (() => {
       }
     }
     lines.push("}");
-    return {dot: lines.join("\n"), shown, count: hidden.count, links};
+    return {dot: lines.join("\n"), shown, count: hidden.count, links, rising, levels};
   }
 
   /** How many boxes there are with these frames open. */

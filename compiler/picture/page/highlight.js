@@ -5,7 +5,7 @@ const Highlight = (() => {
     "network block pattern presets expect input return assert shared repeat if elif else scan next emit residual gate " +
     "append from import as with in and or not allow require True False None of weights"
   ).split(" "));
-  const TOKEN = /(#.*)|("(?:\\.|[^"\\])*"?)|(\d[\d_]*(?:x\d+)*(?:\.\d+)?(?:e[+-]?\d+)?[kMGB%]?)|([A-Za-z_]\w*)|(->|[=+\-*/|&~:<>]+)|(\s+)|(.)/g;
+  const TOKEN = /(#.*)|("(?:\\.|[^"\\])*"?)|(\d[\d_]*(?:x\d+)*(?:\.\d+)?(?:e[+-]?\d+)?[kMGB%]?)|([A-Za-z_]\w*)|(->|[=+\-*/|&~:<>]+)|(\s+)|(.)/gu;
 
   function words(line) {
     const found = [];

@@ -6,6 +6,9 @@ const Layout = (() => {
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   };
 
+  /** Graphviz complains of lines that it then draws all the same; what it could not draw comes back as an error. */
+  const QUIET = "console.error = () => {};\n";
+
   class Layouts {
     #code = null;
     #worker = null;
@@ -15,7 +18,7 @@ const Layout = (() => {
 
     constructor(packed, worker) {
       this.#code = () => unpacked(packed).then((viz) => URL.createObjectURL(
-        new Blob([viz, "\n", worker], {type: "text/javascript"}),
+        new Blob([QUIET, viz, "\n", worker], {type: "text/javascript"}),
       ));
     }
 

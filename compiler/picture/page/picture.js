@@ -122,7 +122,7 @@ const Picture = (() => {
       if (!item.items) return;
       const open = part.classList.contains("cluster"), box = part.getBBox();
       part.setAttribute("aria-expanded", String(open));
-      const [x, y] = open ? [box.x + box.width - 11, box.y + 11] : [box.x + box.width, box.y + box.height / 2];
+      const [x, y] = open ? [box.x + box.width - 11, box.y + 11] : [box.x + box.width + 3, box.y + box.height / 2];
       const sign = element("g", {class: "toggle", transform: `translate(${x} ${y})`}, part);
       element("circle", {r: 9, class: "target"}, sign);
       element("circle", {r: 5.5}, sign);

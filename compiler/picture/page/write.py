@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ogive.compiler.picture.style import THEMES, Theme
 
-__all__ = ["embedded", "page"]
+__all__ = ["embedded", "html_of"]
 
 SCRIPTS: Final = (
     "vendor/svg-pan-zoom.min.js", "assemble.js", "search.js", "highlight.js", "source.js", "about.js", "picture.js",
@@ -32,7 +32,7 @@ ICON: Final = (
 )
 
 
-def page(model: Mapping[str, Any], *, live: str = "") -> str:
+def html_of(model: Mapping[str, Any], *, live: str = "") -> str:
     """The page of a network.
 
     Args:
