@@ -191,7 +191,7 @@ def test_a_plan_is_a_file(two: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("change", "words"), [
     (lambda told: told.pop("digest"), "`digest`: field required"),
     (lambda told: told.update(format=2), "`format`: input should be 1"),
-    (lambda told: told["attentions"]["third.attend"].update(form="int9"), "`attentions.third.attend.form`: input should"),
+    (lambda told: told["attentions"]["third.attend"].update(form="int9"), "`attentions.third.attend.form`: input"),
     (lambda told: told.update(extra=1), "`extra`: extra inputs are not permitted"),
 ])
 def test_a_damaged_plan_is_refused(two: Any, tmp_path: Path, change: Any, words: str) -> None:

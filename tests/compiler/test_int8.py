@@ -124,7 +124,8 @@ def _pair(precision: object, target: str = "cpu") -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("target", ["cpu", "auto", "a100"])
-@pytest.mark.parametrize("precision", ["int8", "int8-token", "int8-fp8", {"second": "int8"}, {"first": "int8-token"}], ids=str)
+@pytest.mark.parametrize("precision", ["int8", "int8-token", "int8-fp8", {"second": "int8"}, {"first": "int8-token"}],
+                         ids=str)
 def test_a_network_in_int8(precision: object, target: str) -> None:
     """Weights are such that attention is sharp. What is further off than 1e-4 was rounded."""
     if target == "a100" and precision == "int8-fp8":
