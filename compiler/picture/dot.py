@@ -107,19 +107,8 @@ class _Writer:
             "edge", fontname=FONT, fontsize=str(SIZES["small"]), fontcolor=self.lines["label"],
             color=self.lines["flow"], arrowsize="0.55", penwidth="0.9",
         )
-        if heading := self.labels.heading(drawing):
+        if heading := self.labels.heading(drawing, legend=self.legend):
             page.attr("graph", label=heading)
-        words = self.labels.legend(drawing) if self.legend else ""
-        if words:  # below everything: the label of an unseen frame
-            with page.subgraph(name="cluster_legend") as inner:
-                inner.attr(label=_html(words), labelloc=self._loc("bottom"), peripheries="0", margin="0")
-                self._body(inner)
-        else:
-            self._body(page)
-        return page.source
-
-    def _body(self, page: Any) -> None:
-        drawing = self.drawing
         columns = self._split()
         for column in columns:
             if len(column) == len(drawing.items):
@@ -141,6 +130,7 @@ class _Writer:
                     level.node(self._name(name))
         for link in drawing.links:
             self._link(page, link)
+        return page.source
 
     # ------------------------------------------------------------------------------------------------ frames, boxes
 
@@ -158,18 +148,16 @@ class _Writer:
         repeated = frame.count > 1
         kind = "repeat" if repeated else "stage" if frame.kind in ("stage", "scope") else "frame"
         return {
-            "label": _html(self.labels.title(frame)), "labeljust": "l", "labelloc": self._loc("top"),
-            "peripheries": "1", "fontname": FONT, "fontsize": str(SIZES["text"]),
+            "label": _html(self.labels.title(frame)), "labeljust": "l",
+            "fontname": FONT, "fontsize": str(SIZES["text"]),
+            # Graphviz turns a page that goes up upside down, labels of frames too.
+            "labelloc": "b" if self.drawing.direction == "up" else "t",
             "style": "rounded,filled" if frame.kind != "scope" else "rounded,filled,dashed",
             "color": self.lines[kind], "penwidth": "1.6" if repeated else "0.9", "margin": "9",
             "fillcolor": self.lines["stage_fill" if frame.kind == "stage" else "frame_fill"],
             "id": self._identity("frame", frame.id),
             "tooltip": quoted(" ".join((frame.name, frame.title, frame.note)).strip()) or "frame",
         }
-
-    def _loc(self, where: str) -> str:
-        """Where the label of a cluster stands: Graphviz turns a page that goes up upside down, labels too."""
-        return where[0] if self.drawing.direction != "up" else {"top": "b", "bottom": "t"}[where]
 
     def _box(self, page: Any, box: Box, width: int) -> None:
         common = {"id": self._identity("node", box.id), "tooltip": quoted(_hint(box)) or box.kind}

@@ -167,8 +167,8 @@ class Labels:
 
     # ------------------------------------------------------------------------------------------- heading and legend
 
-    def heading(self, drawing: Drawing) -> str:
-        """The title, the parameters, the caption."""
+    def heading(self, drawing: Drawing, *, legend: bool = False) -> str:
+        """The title, the parameters, the caption, and what colours and signs mean."""
         lines = []
         if drawing.title:
             lines.append(f'<FONT COLOR="{self.theme.text}"><B>{escaped(drawing.title)}</B></FONT>')
@@ -177,7 +177,12 @@ class Labels:
         if drawing.caption:
             words = "<BR/>".join(escaped(line) for line in wrapped(drawing.caption, 64))
             lines.append(f"<FONT POINT-SIZE=\"{SIZES['text']:g}\" COLOR=\"{self.theme.text}\">{words}</FONT>")
-        return f"<{'<BR/>'.join(lines)}<BR/> >" if lines else ""
+        text = f"{'<BR/>'.join(lines)}<BR/> " if lines else ""
+        below = self.legend(drawing) if legend else ""
+        if not below:
+            return f"<{text}>" if text else ""
+        rows = "".join(f"<TR><TD>{part}</TD></TR>" for part in (text, below, " ") if part)
+        return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>'
 
     def legend(self, drawing: Drawing) -> str:
         """What colours, circles and lines mean that are in the picture; nothing where there are none."""

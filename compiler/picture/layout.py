@@ -18,6 +18,7 @@ from ogive.compiler.picture.measure import scale
 from ogive.compiler.picture.model import DIRECTIONS, Direction, Drawing
 from ogive.compiler.picture.regions import MOST_BOXES, Layout
 from ogive.compiler.picture.rise import columns
+from ogive.compiler.picture.words import Shapes
 from ogive.dsl.diagnostics import ArchError, fail, offer
 from ogive.dsl.graph import Graph
 
@@ -70,7 +71,7 @@ def arranger(
     folding = fold(graph)
     return Arranger(
         graph, folding, choice_of(graph, folding, expand, collapse), title=title, caption=caption, direction=way,
-        sizes=sizes or {},
+        shapes=Shapes(graph, sizes),
     )
 
 
@@ -96,7 +97,7 @@ class Arranger:
     title: str | None = None
     caption: str | None = None
     direction: Direction = "down"
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    shapes: Shapes | None = None
     shut: frozenset[str] = frozenset()
     hints: dict[str, str] = field(default_factory=dict)
 
@@ -104,7 +105,7 @@ class Arranger:
         """The parts at one depth."""
         return Layout(
             self.graph, self.folding, level, once=once, dense=dense, choice=self.choice, shut=self.shut,
-            sizes=self.sizes, hints=self.hints,
+            shapes=self.shapes, hints=self.hints,
         )
 
     def first(self, level: int, *ways: tuple[bool, bool]) -> tuple[Drawing, bool]:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise, takewhile
@@ -45,11 +45,11 @@ class Layout:
 
     def __init__(
         self, graph: Graph, folding: Folding, depth: int, *, once: bool, dense: bool, choice: Choice = NOTHING,
-        shut: frozenset[str] = frozenset(), sizes: Mapping[str, int] | None = None,
+        shut: frozenset[str] = frozenset(), shapes: Shapes | None = None,
         hints: dict[str, str] | None = None,
     ) -> None:
         self.once, self.dense, self.choice, self.shut = once, dense, choice, shut
-        self.shapes = Shapes(graph, sizes)
+        self.shapes = Shapes(graph) if shapes is None else shapes
         self.hints = {} if hints is None else hints
         self.cut = False
         """Whether anything was closed because of the depth."""
@@ -140,21 +140,32 @@ class Layout:
         """A scope that comes to a single box, or to a short chain of them, needs no frame: its name goes in front."""
         if self.choice.closes([region.path]):
             return [self._frame(region, self._short(region.path), "", level, kind="scope")]
-        names, cut, opened = set(self.names), self.cut, set(self.opened)
-        items = self._stack(self._items(region.id, level))
-        if len(items) == 1 and isinstance(items[0], Box) and items[0].kind == "ops":
-            rows = list(items[0].rows)
-            at = next((i for i, row in enumerate(rows) if row.params), 0)
-            rows[at] = replace(rows[at], name=rows[at].name or region.name)
-            return [replace(items[0], rows=tuple(rows))]
-        if len(items) <= CHAIN and self._is_chain(items):
-            return list(items)
-        self.names, self.cut, self.opened = names, cut, opened
+        before = set(self.names), self.cut, set(self.opened)
+        for deeper in (level, level + 1) if self._parts(region.id) <= CHAIN else ():
+            items = self._stack(self._items(region.id, deeper))
+            if len(items) == 1 and isinstance(items[0], Box) and items[0].kind == "ops":
+                rows = list(items[0].rows)
+                at = next((i for i, row in enumerate(rows) if row.params), 0)
+                rows[at] = replace(rows[at], name=rows[at].name or region.name)
+                return [replace(items[0], rows=tuple(rows))]
+            if len(items) <= CHAIN and self._is_chain(items):
+                return list(items)
+            self.names, self.cut, self.opened = set(before[0]), before[1], set(before[2])
         return [self._frame(region, self._short(region.path), "", level, kind="scope")]
 
+    def _parts(self, region: int) -> int:
+        """How many boxes or frames a region comes to at least; counted no further than says that they are too many."""
+        found = 0
+        for child in self.inside.get(region, []):
+            if not isinstance(child, str):
+                found += 1 if child.kind in ("block", "scope", "scan") else self._parts(child.id)
+                if found > CHAIN:
+                    break
+        return found
+
     def _is_chain(self, items: tuple[Item, ...]) -> bool:
-        """Whether these are boxes of which each reads nothing but the one before, save the first, which has one
-        source: without a frame they are told by their names and by standing below each other."""
+        """Whether these are boxes of which each reads nothing but the one before: without a frame they are told by
+        their names and by standing below each other."""
         before: set[str] = set()
         for item in items:
             if not isinstance(item, Box) or item.kind not in ("ops", "closed"):
@@ -162,7 +173,7 @@ class Layout:
             own = set(item.nodes)
             sources = {self.folding.source(n, i, e).node for n in item.nodes if n in self.reads
                        for i, e in enumerate(slots(self.graph.nodes[n]))} - own
-            if len(sources) > 1 or (before and not sources <= before):
+            if before and not sources <= before:
                 return False
             before = own
         return True

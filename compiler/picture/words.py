@@ -171,6 +171,7 @@ class Shapes:
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int] | None = None) -> None:
         self.sizes = sizes
+        self.said: dict[Tensor, str] = {}
         self.facts = Facts()
         for guard in graph.guards:
             try:
@@ -180,6 +181,11 @@ class Shapes:
 
     def __call__(self, tensor: Tensor) -> str:
         """The shape of one tensor."""
+        if tensor not in self.said:
+            self.said[tensor] = self._say(tensor)
+        return self.said[tensor]
+
+    def _say(self, tensor: Tensor) -> str:
         if self.sizes:
             tensor = sized(tensor, self.sizes)
         axes = [a for a in tensor.axes if a.role is not Role.BATCH or (a.size == 1 and tensor.rank < 3)]
