@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def _write(found: dict[str, dict[str, float]], order: list[str]) -> None:
-    kept = {system: found[system] for system in order if system in found}
+    kept = {system: found[system] for system in order if found.get(system)}
     PLACE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
