@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ogive.compiler import picture
+from ogive.compiler.picture import field, stages
+from ogive.compiler.picture.formats import draw_text, is_text
 from ogive.dsl.graph import Graph
 from ogive.network import Network
 
-__all__ = ["draw"]
+__all__ = ["draw", "draw_field", "draw_stages"]
 
 
 def draw(
@@ -18,7 +20,8 @@ def draw(
     caption: str | None = None, expand: Sequence[str] = (), collapse: Sequence[str] = (), direction: str = "down",
     theme: str = "light", inset: str | None = None, sizes: Mapping[str, int] | None = None, legend: bool = True,
 ) -> Path:
-    """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all.
+    """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all; `.mmd`
+    is Mermaid for Markdown pages, `.model-explorer.json` opens in Google's Model Explorer.
 
     Args:
         net: what `ogive.load` returned.
@@ -42,7 +45,45 @@ def draw(
     if isinstance(net, Network) and caption is None:
         caption = net.caption
     graph = net.graph if isinstance(net, Network) else net
-    return picture.draw(
+    write = draw_text if is_text(path) else picture.draw
+    return write(
         graph, path, depth=depth, title=title, caption=caption or None, expand=expand, collapse=collapse,
         direction=direction, theme=theme, inset=inset, sizes=sizes, legend=legend,
     )
+
+
+def draw_stages(
+    net: Network | Graph, path: str | os.PathLike[str], *, sizes: Mapping[str, int] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Draw the stages of a network: resolution, width, multiply-adds and parameters of each, from left to right.
+
+    Args:
+        net: what `ogive.load` returned.
+        path: where to: `.svg`, which needs no Graphviz, `.png`, `.pdf` or `.dot`; its folder must exist.
+        sizes: free sizes of the input; else B = 1 and H = W = 224.
+        title: the heading; the network's name where it is None.
+
+    Raises:
+        ArchError: A802 a size, A810 to A814 the file, A815 too many stages.
+    """
+    return stages.draw_stages(net.graph if isinstance(net, Network) else net, path, sizes=sizes, title=title)
+
+
+def draw_field(
+    net: Network | Graph, node: str, path: str | os.PathLike[str], *, sizes: Mapping[str, int] | None = None,
+    at: tuple[int, ...] | None = None,
+) -> Path:
+    """Draw the receptive field of a node over the input: what one position of it can depend on.
+
+    Args:
+        net: what `ogive.load` returned.
+        node: a node (`layer4.1.conv2`), or a part, which stands for what it answers (`layer4`, `blocks.3`).
+        path: where to: `.svg`, which needs no Graphviz, `.png`, `.pdf` or `.dot`; its folder must exist.
+        sizes: free sizes of the input; else B = 1 and H = W = 224.
+        at: the position that is looked from, (row, column); the middle one where it is None.
+
+    Raises:
+        ArchError: A818 no such node, A802 a size, A803 a position that is not there or no field, A810 to A814 the file.
+    """
+    return field.draw_field(net.graph if isinstance(net, Network) else net, node, path, sizes=sizes, at=at)

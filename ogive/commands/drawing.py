@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ogive.commands.charting import draw_chart
 from ogive.commands.failure import tell
 from ogive.commands.options import Net, Root, Set, SizeOf, library_files, open_network, sizes_from
 from ogive.commands.output import progress
@@ -31,7 +32,11 @@ def draw(
     ] = None,
     net: Net = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="OUT", help="A file ending in .svg, .png, .pdf or .dot.")
+        str,
+        typer.Option(
+            "-o", "--output", metavar="OUT",
+            help="A file: .svg, .png, .pdf, .dot, .html, .mmd (Mermaid) or .model-explorer.json.",
+        ),
     ] = ...,  # type: ignore[assignment]
     depth: Annotated[
         int | None, typer.Option("--depth", min=0, max=99, help="Levels of parts to open; else as many as can be read.")
@@ -57,6 +62,15 @@ def draw(
         bool | None, typer.Option("--legend/--no-legend", help="Explain colours and signs below.", show_default=False)
     ] = None,
     size: SizeOf = None,
+    stages: Annotated[
+        bool, typer.Option("--stages", help="Draw resolution, width and cost of each stage instead.")
+    ] = False,
+    field: Annotated[
+        str | None, typer.Option("--field", metavar="PATH", help="Draw the receptive field of a node over the input.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="ROW,COL", help="The position whose field it is; else the middle.")
+    ] = None,
     pattern: Annotated[
         str | None,
         typer.Option("--pattern", metavar="PATTERN", help="Draw an attention pattern instead: `window(7) | prefix`."),
@@ -79,9 +93,21 @@ def draw(
 ) -> None:
     """Draw a network, repeats folded and shapes on the arrows; or, with --pattern, which query sees which key.
 
-    Networks, and patterns as PNG or PDF, need Graphviz: the program `dot`, or the package pygraphviz.
+    --stages and --field draw charts instead. Networks, and charts and patterns as PNG or PDF, need Graphviz: the
+    program `dot`, or the package pygraphviz.
     """
     told = {"--grid": grid, "--prefix": prefix or None, "--query": query, "--heads": heads, "--from": source}
+    if stages or field is not None or at is not None:
+        other = {
+            "--pattern": pattern, "--depth": depth, "--expand": expand, "--collapse": collapse, "--inset": inset,
+            "--direction": direction, "--theme": theme, "--legend": legend, **told,
+            "--stages": True if stages and (field is not None or at is not None) else None,
+        }
+        _refuse(other, "another kind", "one kind of drawing at a time")
+        if file is None:
+            raise fail("A803", "there is nothing to draw", help="name a FILE")
+        draw_chart(open_network(file, net, set_, root), output, field, at, sizes_from(size))
+        return
     if pattern is None:
         _refuse(told, "attention patterns", "say which: `--pattern 'window(7)'`")
         if file is None:
