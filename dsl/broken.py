@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ogive.dsl.built import Built
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label
 from ogive.dsl.digest import PARTS, digest
 from ogive.dsl.figures import UNITS, bounds, like
@@ -45,7 +46,7 @@ class Claim:
         return low <= self.actual <= high
 
 
-def broken(claims: Sequence[Claim], unit: Unit) -> Iterator[Diagnostic]:
+def broken(claims: Sequence[Claim], unit: Unit, built: Mapping[str, Built]) -> Iterator[Diagnostic]:
     """What is wrong with the claims of one network. A digest that holds says that the network is right and the figure
     is not; else all figures of the table that are off have one cause, which is looked for in the text."""
     rows: dict[str, list[Claim]] = {}
@@ -58,7 +59,7 @@ def broken(claims: Sequence[Claim], unit: Unit) -> Iterator[Diagnostic]:
         elif not all(c.holds for c in row):
             changed[network] = row
     if changed:
-        yield _changed(rows, changed, unit)
+        yield _changed(rows, changed, unit, built)
 
 
 def cause(
@@ -94,7 +95,7 @@ def _refused(claim: Claim) -> list[Guard]:
 
 
 def _changed(
-    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit
+    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit, built: Mapping[str, Built]
 ) -> Diagnostic:
     first = next(c for row in changed.values() for c in row if not c.holds)
     notes = [_other(c.printed, c.actual) for c in (first,) if isinstance(c.actual, str)]
@@ -103,7 +104,7 @@ def _changed(
         notes.append(f"{len(others)} more figures of this table do not hold")
     elif others:
         notes.append(_title(others[0]))
-    found = _repairs(rows, changed, unit)
+    found = _repairs(rows, changed, unit, built)
     labels = tuple(Label(r.span, f"{r.words} {_held(r)}") for r in found)
     said = [f"{network.rpartition('.')[2]}: " + "  ".join(_printed(c) for c in row if not c.holds)
             for network, row in changed.items()]
@@ -121,11 +122,22 @@ def _held(repair: Repair) -> str:
 
 
 def _repairs(
-    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit
+    rows: Mapping[str, Sequence[Claim]], changed: Mapping[str, Sequence[Claim]], unit: Unit, built: Mapping[str, Built]
 ) -> list[Repair]:
     graphs = {n: row[0].graph for n, row in rows.items()}
     order = [*sorted(changed, key=lambda n: len(graphs[n] or ())), *(n for n in rows if n not in changed)]
-    return repairs(unit, [_row(n, rows[n], graphs[n]) for n in order], graphs[order[0]])
+    tried, first = [_row(n, rows[n], graphs[n]) for n in order], graphs[order[0]]
+    return repairs(unit, tried, first, (), _unread(built.get(order[0])))
+
+
+def _unread(built: Built | None) -> set[str]:
+    """The names of lines and scopes that no result of a network needs."""
+    if built is None:
+        return set()
+    names = {node.name for node in built.dropped}
+    kept = {region.id for node in built.graph for region in built.graph.region_chain(node)}
+    scopes = {r for node in built.dropped for r in built.graph.region_chain(node) if r.id not in kept}
+    return (names | {r.name for r in scopes}) - {""}
 
 
 def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
@@ -137,7 +149,8 @@ def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:
         return value is not None and replace(c, actual=value).holds
 
     def holds(graph: Graph) -> bool:
-        return all(stands(graph, c) for c in claims)
+        printed = [c for c in claims if c.figure == "digest"]  # it says all, at any sizes that the row pins
+        return all(stands(graph, c) for c in printed or claims)
 
     def features(graph: Graph) -> dict[str, object]:
         found: dict[str, object] = {}

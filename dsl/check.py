@@ -91,7 +91,7 @@ def _broken(unit: Unit, claims: list[Claim], built: dict[str, Built], mistakes: 
     if not mistakes:
         for definition in unit.networks:
             own = [c for c in claims if c.network.partition(".")[0] == definition.name]
-            mistakes.add(*broken(own, unit))
+            mistakes.add(*broken(own, unit, built))
         return
     found = mistakes.found
     if any(not d.code.startswith(("A2", "A309")) for d in found.values()):

@@ -99,6 +99,8 @@ class _Search:
     nodes: int
     near: Sequence[Span] = ()
     """Where the mistakes show, in a network that does not build."""
+    unread: Container[str] = ()
+    """Names that no result needs, in one that does."""
     numbers: list[tuple[s.Definition, s.Constant, Graph | None, list[int]]] = field(default_factory=list)
     """Numbers to be tried one by one: with the network that has another in its place, and what else it may be."""
     idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
@@ -186,7 +188,9 @@ class _Spent(Exception):
     pass
 
 
-def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None, near: Sequence[Span] = ()) -> list[Repair]:
+def repairs(
+    unit: Unit, rows: Sequence[Row], graph: Graph | None, near: Sequence[Span] = (), unread: Container[str] = ()
+) -> list[Repair]:
     """The changes of one place each that make every row hold, at most `SHOWN`; where there is a digest, the only one.
     Where none does, those that make all but the digests hold, for want of the name of a line.
 
@@ -195,8 +199,9 @@ def repairs(unit: Unit, rows: Sequence[Row], graph: Graph | None, near: Sequence
             wrong.
         graph: that network as it is; None where it does not build.
         near: where its mistakes show then.
+        unread: names that no result of it needs, where it builds.
     """
-    search = _Search(unit, rows, graph, NODES, near)
+    search = _Search(unit, rows, graph, NODES, near, unread)
     found: list[Repair] = []
     with metered(), suppress(_Spent):
         for repair in _tried(search):
@@ -211,6 +216,7 @@ def _tried(search: _Search) -> Iterator[Repair]:
     if search.left <= 0:
         return
     definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
+    yield from _at_the_ends(search, definitions)
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
     of_one = wrong != {""} and len(wrong) == 1
     if of_one and not all(r.wrong for r in search.rows):
@@ -225,6 +231,16 @@ def _tried(search: _Search) -> Iterator[Repair]:
     yield from _among(search, definitions, of_one)
     for definition, value in search.idlers:
         yield from _first(search, definition, value, (1, 2, 0))
+
+
+def _at_the_ends(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
+    """What few builds tell of a network that stands: its inputs' axes, and a line that could read what nothing does."""
+    if search.graph is None:
+        return
+    for definition in known:
+        ports = inputs_varied(definition, False) if isinstance(definition, s.Network) else ()
+        reading = (c for c in sources_varied(definition) if c.reads in search.unread)
+        yield from _each(search, definition, (*ports, *reading))
 
 
 def _near_by(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:

@@ -37,6 +37,8 @@ class Variation:
     span: Span
     words: str
     effect: Effect | None = None
+    reads: str = ""
+    """The name that a line reads then, and did not."""
 
     @property
     def shapeless(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ogive.dsl import syntax as s
 from ogive.dsl.predicted import Less, More, Same
@@ -16,6 +16,8 @@ __all__ = ["UNNAMED", "Longer", "lines_added", "lines_fewer", "lines_moved", "na
 
 UNNAMED: Final = "unnamed__"
 """The name of a line whose name is not known."""
+PLAIN: Final = ("residual", "gate", "append")
+"""Bodies that give no name."""
 USUAL: Final = ("norm", "bn", "ln", "conv", "fc", "linear", "proj", "head", "embed", "attn", "mlp", "stem")
 """Names that lines with weights often have, with a number behind them or without."""
 
@@ -67,6 +69,8 @@ def sources_varied(definition: s.Definition) -> Iterator[Variation]:
     names = [(p.name, p.span.start) for p, _ in walk(definition) if isinstance(p, s.Port)]
     names += [(n.name, n.span.start) for label, _ in walk(definition) if isinstance(label, s.Label)
               for n in label.names if isinstance(n, s.Name)]
+    names += [(x.flow.name, x.span.start) for x, _ in walk(definition)
+              if isinstance(x, s.Line) and x.body is not None and isinstance(x.flow, s.Name) and x.flow.name not in PLAIN]
     for line, _ in walk(definition):
         if not isinstance(line, s.Line):
             continue
@@ -78,7 +82,7 @@ def sources_varied(definition: s.Definition) -> Iterator[Variation]:
             for name in above:
                 if isinstance(place, s.Name) and place.name != name:
                     new = replace(place, name=name)
-                    yield variation(definition, place, new, place.span, f"with `{name}` here", Same())
+                    yield _reading(name, definition, place, new, place.span, f"with `{name}` here")
         for i in range(len(places)):
             if line.sources is not None and i > 0:
                 fewer = replace(line, sources=(*line.sources[:i], *line.sources[i + 1 :]))
@@ -86,11 +90,15 @@ def sources_varied(definition: s.Definition) -> Iterator[Variation]:
         if line.sources is None and (line.body is not None or isinstance(line.flow, s.Call | s.Name)):
             for name in above:
                 fed = replace(line, sources=(s.Name(name, line.span),))
-                yield variation(definition, line, fed, _head(line), f"with `{name} ->` in front", Same())
+                yield _reading(name, definition, line, fed, _head(line), f"with `{name} ->` in front")
         elif line.sources is not None:
             for name in above:
                 fed = replace(line, sources=(*line.sources, s.Name(name, line.span)))
-                yield variation(definition, line, fed, _head(line), f"with `{name}` as one more source", Same())
+                yield _reading(name, definition, line, fed, _head(line), f"with `{name}` as one more source")
+
+
+def _reading(name: str, definition: s.Definition, old: s.Stmt | s.Expr, new: Any, span: Span, words: str) -> Variation:
+    return replace(variation(definition, old, new, span, words, Same()), reads=name)
 
 
 # ------------------------------------------------------------------------------------------------ fewer, more

@@ -113,6 +113,51 @@ def test_where_a_change_would_mend_it(old: str, new: str, line: int | None, word
         assert [label.span.line for label in found.labels] == [line], found.render()
 
 
+def test_below_a_body_is_below_its_last_line_and_not_below_the_comment_of_the_next() -> None:
+    text = with_table(NET).replace("        relu\n", "").replace("    network N", "    # The whole.\n    network N")
+    (found,) = check(load_text(dedent(text))).mistakes
+    assert [(label.span.line, label.span.text) for label in found.labels] == [(5, "norm = batchnorm")]
+
+
+def test_where_nothing_builds_a_change_near_the_mistake_is_found() -> None:
+    text = """
+        block Down(width, stride):
+            input x: B C H W
+            main = conv(width, 3x3, stride=stride)
+            norm = batchnorm
+            short = x -> conv(width, 1x1, stride=stride)
+            norm + short
+
+        network N:
+            expect  digest:
+                -   "{}"
+
+            input x: B 3 16 16
+            a = Down(8, 1)
+            b = Down(16, 2)
+    """
+    whole = text.format(digest(graph(text.format(""))))
+    (found,) = check(load_text(dedent(whole.replace("x -> conv", "conv")))).mistakes
+    assert found.code == "A201"
+    assert (6, "with `x ->` in front every digest of `expect` holds") in [(x.span.line, x.text) for x in found.labels]
+
+
+def test_what_is_tried_may_have_no_figures() -> None:
+    """With another stride the grids of queries and keys are 4x4 and 7x7, which no figure can be counted of."""
+    (found,) = check(load_text(dedent("""
+        network N:
+            expect  image  macs  digest:
+                -   14     1     "0000-0000-00000000"
+
+            input image: B 3 H W
+            assert H % 2 == 0 and W % 2 == 0
+            stem = conv(8, 2x2, stride=2)
+            q = stem -> conv(8, 1x1)
+            q, stem, stem -> attend(2, over=sliding(3))
+    """))).mistakes
+    assert found.code == "A404"
+
+
 def test_a_wrong_figure_beside_a_digest_that_holds_is_a_misprint() -> None:
     text = with_table(NET).replace("digest:", "params  digest:").replace('-   "', '-   7       "')
     (found,) = check(load_text(dedent(text))).mistakes
