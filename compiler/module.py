@@ -2,9 +2,10 @@
 
 `module.meta["ogive"]` holds what must survive a copy: `network` (name), `contract` (inputs and guards), `results`
 (key path -> name of the fx node), `keys` (the state_dict's order), `shelf` (where modules without weights lie),
-`titles` (key path -> name of the block that runs there), `declined` (pass -> reasons), `calls` where calls decide
-something (`training`, an optional input): `module.graph` is then that of evaluation without optional inputs. Each fx
-node's `meta["ogive"]` holds `op`, `span` ("file:line:column"), `node` (id in the checked graph) and `shape`.
+`titles` (key path -> name of the block that runs there), `declined` (pass -> reasons), `drawn` (what a notebook's
+picture is made of), `calls` where calls decide something (`training`, an optional input): `module.graph` is then that
+of evaluation without optional inputs. Each fx node's `meta["ogive"]` holds `op`, `span` ("file:line:column"), `node`
+(id in the checked graph) and `shape`.
 
 `forward` takes the inputs under their own names. One result is a tensor; several are a dict when all have names, else a
 tuple.
@@ -21,6 +22,7 @@ import torch
 import torch.fx as fx
 from torch import nn
 
+from ogive.compiler.drawn import Drawn
 from ogive.compiler.guards import MOST_SHAPES, Calls, contract
 from ogive.compiler.lower.emit import Emit
 from ogive.dsl.diagnostics import fail
@@ -50,6 +52,12 @@ class Network(Shared):
         if "_cases" not in self.__dict__ and not torch.compiler.is_compiling():
             self._checked(args, kwargs)
         return super().__call__(*args, **kwargs)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """For notebooks: the picture of the network, where there is a Graphviz, and torch's words for the module."""
+        drawn: Drawn | None = self.meta["ogive"].get("drawn")
+        svg = drawn.svg() if drawn is not None else None
+        return {"text/plain": repr(self), **({"image/svg+xml": svg} if svg else {})}
 
     def _chosen(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Network, tuple[Any, ...]]:
         """The network that serves such a call, with the inputs it takes: itself, unless calls decide something.
@@ -150,6 +158,7 @@ def assemble(graph: Graph, emit: Emit) -> Network:
         "shelf": emit.shelf,
         "titles": _titles(graph),
         "declined": {},
+        "drawn": Drawn(graph),
     }
     for parameter in graph.parameters.values():
         _register(module, emit, parameter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 import ogive
 from ogive import ArchError
+from ogive.compiler.picture.render import is_available
 
 SMALL = """
 network Small(classes=5):
@@ -59,7 +61,17 @@ def test_keys_are_the_language_s() -> None:
     }
     assert not set(dir(module)) - set(dir(torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph()))) - {
         "stem", "bn", "blocks", "head", "_ops", "_checked", "_chosen", "_seen", "_forward_hooks",
+        "_repr_mimebundle_",
     }
+
+
+def test_a_notebook_shows_the_picture() -> None:
+    module = compiled(SMALL)
+    for one in (module, copy.deepcopy(module), copy.copy(module).eval()):
+        bundle = one._repr_mimebundle_()
+        assert bundle["text/plain"] == repr(one)
+        assert ("<svg" in bundle.get("image/svg+xml", "")) == is_available()
+    assert pickle.loads(pickle.dumps(module.meta["ogive"]["drawn"])).svg() is None
 
 
 def test_nodes_know_where_they_come_from() -> None:

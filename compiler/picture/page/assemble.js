@@ -94,12 +94,11 @@ const Assemble = (() => {
   const quoted = (text) => `"${text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"`;
 
   /**
-   * @param view one way to show the network, `index` its parts by id
-   * @param labels the table of labels
+   * @param model what the page knows, `view` one of its ways to show the network, `parts` the index of that
    * @param opened ids of the open frames
-   * @param most above so many boxes the shapes are left off the arrows
    */
-  function assemble(view, parts, labels, opened, most) {
+  function assemble(model, view, parts, opened) {
+    const {labels, colours} = model, most = model.most.labels;  // above so many boxes arrows have no shapes
     const hidden = hide(view, opened), links = join(view, hidden), {rising, levels} = arms(view, hidden);
     const told = hidden.count <= most, shown = new Map(), lines = [view.head], led = new Set();
     const name = (id) => parts.get(id).name;
@@ -107,7 +106,7 @@ const Assemble = (() => {
 
     const point = () => {
       points += 1;
-      return `v_${points} [shape=point width=0.012 height=0.012 color="#333333" label=""]`;
+      return `v_${points} [shape=point width=0.012 height=0.012 color="${colours.skip}" label=""]`;
     };
 
     /** Skips between parts of one frame, each led round by two points at its side. */
@@ -154,7 +153,7 @@ const Assemble = (() => {
       if (link.kind === "tie") {
         const clip = ["ltail", "lhead"].map((end, i) => (link.frames[i] ? `${end}=cluster_${name(link.frames[i])}` : ""));
         lines.push(
-          `${source} -> ${target} [style=dashed color="#7a4a8a" fontcolor="#7a4a8a" dir=none constraint=false ` +
+          `${source} -> ${target} [style=dashed color="${colours.tie}" fontcolor="${colours.tie}" dir=none constraint=false ` +
             `label=${quoted(link.label)} ${clip.join(" ")}]`,
         );
       } else if (link.kind === "skip") {

@@ -17,11 +17,12 @@ from ogive.compiler.picture.model import Box, Drawing, Frame, Item
 from ogive.compiler.picture.page.closing import closed, closed_box
 from ogive.compiler.picture.page.details import Details, drawn_nodes
 from ogive.compiler.picture.render import is_available, picture_of
+from ogive.compiler.picture.style import LINES
 from ogive.compiler.picture.words import amount
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
 
-__all__ = ["model_of"]
+__all__ = ["model_of", "unfolded"]
 
 DEEPEST: Final = 64
 """No network has frames so deep in each other."""
@@ -49,7 +50,7 @@ def model_of(
     labels: dict[str, int] = {}
     folded = _View(drawing, folding, details, labels)
     opened = [frame.id for frame in (first or arrange(graph)).frames() if frame.id in folded.frames]
-    single = _unfolded(graph)
+    single = unfolded(graph)
     model: dict[str, Any] = {
         "name": title or graph.name,
         "caption": caption,
@@ -57,6 +58,7 @@ def model_of(
         "macs": amount(sum(details.macs.values())).replace("B", "G") if details.macs else "",
         "at": details.at,
         "most": {"boxes": MOST_BOXES, "labels": MOST_LABELS},
+        "colours": {"skip": LINES["skip"], "tie": LINES["tie"]},
         "cut": depth,
         "opened": opened,
         "folded": folded.as_json(),
@@ -88,7 +90,7 @@ def _whole(graph: Graph, folding: Folding) -> tuple[Drawing, int | None]:
             return drawing, depth
 
 
-def _unfolded(graph: Graph) -> Folding:
+def unfolded(graph: Graph) -> Folding:
     """A folding that folds nothing: each iteration of a repeat stands for itself."""
     folding = Folding(members={node: (node,) for node in graph.nodes}, times=dict.fromkeys(graph.nodes, 1))
     for region in graph.regions:

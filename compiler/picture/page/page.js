@@ -33,7 +33,7 @@
     source.load(model.files);
     if (selected && !parts[view].has(selected.id)) selected = null;
     if (!kept && model.svg) {
-      const {shown, count} = Assemble.assemble(model[view], parts[view], model.labels, opened, model.most.labels);
+      const {shown, count} = Assemble.assemble(model, model[view], parts[view], opened);
       put(model.svg, shown, count, null);
       picture.fit(false);
     } else {
@@ -46,7 +46,7 @@
 
   /** Lay out what is open, in the worker; `anchor` is the part that stays where it is. */
   async function draw(anchor) {
-    const {dot, shown, count} = Assemble.assemble(model[view], parts[view], model.labels, opened, model.most.labels);
+    const {dot, shown, count} = Assemble.assemble(model, model[view], parts[view], opened);
     const busy = setTimeout(() => notice(`laying out ${count} boxes … Esc stops`), 350);
     try {
       const svg = await layouts.svg(dot);

@@ -229,7 +229,7 @@ const text = ["assemble", "search", "highlight"].map((name) => read(`${input.fol
 const {Assemble, Search, Highlight} = vm.runInThisContext(`(() => {${text}; return {Assemble, Search, Highlight}})()`);
 const view = input.model.folded, parts = Assemble.index(view);
 const drawings = (input.opened ?? []).map((opened) => {
-  const made = Assemble.assemble(view, parts, input.model.labels, new Set(opened), input.model.most.labels);
+  const made = Assemble.assemble(input.model, view, parts, new Set(opened));
   return {...made, shown: [...made.shown].map(([dom, item]) => [dom, item.id]), rising: [...made.rising].sort()};
 });
 const entries = Search.entries(parts);
