@@ -5,11 +5,13 @@
                                                Triton's interpreter (float16)
 
 Each row is a network of one attention, q, k and v in bf16 as linear maps leave them. Columns: ours forwards and with
-gradients; torch's attention (its flash and cuDNN kernels on plain sets; parts of the set and a bias as a matrix
-elsewhere); compiled FlexAttention with hand-written predicates; flash-attn where it is installed; the least possible
-time (compiler/roofline.py) and our share of it. `--tune` measures other tiles first, so many seconds a kernel, and
-keeps what was best (`--cache`). Medians of CUDA events behind a warm-up. The table is written after each row, fast rows
-first, and rows that stand there already, of this device, are not measured again.
+gradients; ours in each form of INT8 that the GPU has, casts to fp16 and the making of codes counted; SageAttention
+where it is installed and takes the shape, its quantisation counted too; torch's attention (its flash and cuDNN
+kernels on plain sets; parts of the set and a bias as a matrix elsewhere); compiled FlexAttention with hand-written
+predicates; flash-attn where it is installed; the least possible time (compiler/roofline.py) and our share of it.
+`--tune` measures other tiles first, so many seconds a kernel, and keeps what was best (`--cache`). Medians of CUDA
+events behind a warm-up. The table is written after each row, fast rows first, and rows that stand there already, of
+this device, are not measured again.
 
 Without a GPU it says so, and prints what it would measure with the predictions of the policy.
 """
@@ -23,6 +25,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +43,12 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 import ogive
 from ogive.compiler.explain import On, accounts
+from ogive.compiler.int8 import BOUNDS, WORDS
 from ogive.compiler.kernels.ready import TAKERS
 from ogive.compiler.kernels.setting import Setting
 from ogive.compiler.kernels.tuned import BEST, Tuned, tune
 from ogive.compiler.lower.attention import unfused
+from ogive.compiler.policy import no_form
 from ogive.compiler.precision import precision_of
 from ogive.compiler.targets import CPU, Gpu, gpu_named, gpu_of
 
@@ -151,13 +156,43 @@ def _check(rows: list[Row]) -> int:
         failed += not good
         print(f"{'ok  ' if good else 'FAIL'} {row.name:<26} {off:.1e} of at most {allowed:.1e}, "
               f"{time.perf_counter() - start:5.1f} s {'' if walked == [None] else walked}", flush=True)
+        failed += _check_int8(row, net, exact.state_dict(), (q, k, v), truth, device)
     print(f"{failed} failed")
     return min(failed, 1)
 
 
-def _module(net: Any, device: str, own: bool) -> Any:
+def _check_int8(row: Row, net: Any, weights: Any, given: tuple[Tensor, ...], truth: Tensor, device: str) -> int:
+    """How many forms of INT8 are further off than calibration would let them be."""
+    failed = 0
+    for form in WORDS:
+        if device == "cuda" and _no_form(form) is not None:
+            continue
+        start = time.perf_counter()
+        made = _module(net, device, True, form)
+        made.load_state_dict(weights)
+        with torch.no_grad():
+            answer = made.half()(*(x.half().to(device) for x in given)).cpu()
+        declined = [m.walked.declined for m in made.modules() if getattr(m, "walked", None) is not None]
+        off, allowed = _error(answer, truth), BOUNDS[form].l2
+        good = off <= allowed and declined == [None]
+        failed += not good
+        print(f"{'ok  ' if good else 'FAIL'} {row.name + ', ' + form:<40} {off:.1e} of at most {allowed:.1e}, "
+              f"{time.perf_counter() - start:5.1f} s {'' if declined == [None] else declined}", flush=True)
+    return failed
+
+
+def _no_form(form: str) -> str | None:
+    """Why the GPU at hand has no such form of INT8."""
+    major, minor = torch.cuda.get_device_capability()
+    target = gpu_of(10 * major + minor)
+    return "it is none that this package knows" if target is None or target.gpu is None else no_form(form, target.gpu)
+
+
+def _module(net: Any, device: str, own: bool, precision: str | None = None) -> Any:
     """A row's network, by our kernels or by torch's attention alone."""
-    module = ogive.compile(net, target="h200", kernel="flash") if own else ogive.compile(net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # INT8 is measured where it should not pay too
+        module = ogive.compile(net, target="h200", kernel="flash", precision=precision) if own else ogive.compile(net)
     for one in module.modules():
         if not own and getattr(one, "walked", None) is not None:
             one.walked = None
@@ -180,12 +215,20 @@ def _would(rows: list[Row]) -> None:
     """What would be measured, and what the policy expects of an H200."""
     print("There is no GPU here: nothing is measured. These rows would be; times are predictions for an H200.\n")
     gpu = gpu_named("h200", "this")
-    print(f"{'':<28}{'kernel':<16}{'predicted':>12}{'least':>12}")
+    print(f"{'':<28}{'kernel':<16}{'predicted':>12}{'least':>12}" + "".join(f"{form:>12}" for form in WORDS))
     for row in rows:
         told, = accounts(ogive.loads(row.text(False)).graph, {"B": row.batch}, unfused, On(gpu, precision_of(None)))
         assert told.choice is not None and told.choice.seconds is not None
         choice = told.choice
-        print(f"{row.name:<28}{choice.kernel or '-':<16}{_us(choice.seconds)}{_us(choice.floor.seconds)}")
+        coded = [_predicted(row, gpu, form) for form in WORDS]
+        print(f"{row.name:<28}{choice.kernel or '-':<16}{_us(choice.seconds)}{_us(choice.floor.seconds)}"
+              f"{''.join(map(_us, coded))}")
+
+
+def _predicted(row: Row, gpu: Gpu, form: str) -> float | None:
+    """Seconds of a form of INT8, codes made on the way."""
+    told, = accounts(ogive.loads(row.text(False)).graph, {"B": row.batch}, unfused, On(gpu, precision_of(form)))
+    return None if told.choice is None else told.choice.seconds
 
 
 def _us(seconds: float | None) -> str:
@@ -199,7 +242,8 @@ def _measure(rows: list[Row], budget: float, out: Path, tuning: float, cache: Pa
     end = time.monotonic() + budget
     done: dict[str, Any] = _known(out, name)
     print(f"{name}, torch {torch.__version__}\n")
-    columns = ("ours", "with gradients", "torch flash", "torch cudnn", "torch", "flex", "flash-attn")
+    columns = ("ours", "with gradients", *WORDS, "sageattention", "torch flash", "torch cudnn", "torch", "flex",
+               "flash-attn")
     print(f"{'':<28}" + "".join(f"{c:>15}" for c in columns) + f"{'least':>12}{'share':>8}")
     for row in rows:
         if row.name not in done:
@@ -273,13 +317,19 @@ def _row(row: Row, gpu: Gpu | None) -> dict[str, Any]:
         found["least"] = None if told.choice is None else told.choice.floor.seconds
     for column, run in {
         "ours": lambda: ours(q, k, v), "with gradients": lambda: _gradients(ours, q, k, v),
-        "torch": lambda: plain(q, k, v), **_peers(row, heads),
+        "torch": lambda: plain(q, k, v), **_coded(net, (q, k, v)), **_peers(row, heads),
     }.items():
         try:
             found[column] = _time(run, grad=column == "with gradients")
         except Exception as error:  # a peer that does not take the shape is told, and the row goes on
             found[column] = f"{type(error).__name__}: {error}"[:300]
     return found
+
+
+def _coded(net: Any, given: tuple[Tensor, ...]) -> dict[str, Callable[[], Any]]:
+    """Ours in each form of INT8 that this GPU has; casts and codes are part of a call."""
+    made = {form: _module(net, "cuda", True, form).bfloat16() for form in WORDS if _no_form(form) is None}
+    return {form: lambda one=one: one(*given) for form, one in made.items()}
 
 
 def _gradients(module: Any, *inputs: Tensor) -> None:
@@ -298,6 +348,9 @@ def _peers(row: Row, heads: list[Tensor]) -> dict[str, Callable[[], Any]]:
             attend = importlib.import_module("flash_attn").flash_attn_func
             flat = [x.transpose(1, 2) for x in heads]
             found["flash-attn"] = lambda: attend(*flat, causal=row.over == "causal")
+    if row.over in ("dense", "causal") and not row.bias and importlib.util.find_spec("sageattention") is not None:
+        sage = importlib.import_module("sageattention").sageattn  # takes a mask and drops it: plain rows alone
+        found["sageattention"] = lambda: sage(q, k, v, is_causal=row.over == "causal")
     mask = _flex_mask(row)
     if mask is not None or row.over == "dense":
         n = q.shape[2]
