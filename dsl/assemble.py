@@ -105,7 +105,8 @@ def graphs(
         nodes = {k: n for k, n in nodes.items() if k not in absent}
         free = {k: at for k, at in work.free.items() if at[0] not in absent}
         _known(work, nodes, free, absent)
-        results = {k: one.edge(e) for k, e in work.results.items() if one.edge(e).node in nodes}
+        ends = {k: one.edge(e) for k, e in work.results.items()} if one.edges else work.results
+        results = {k: e for k, e in ends.items() if e.node in nodes}
         elsewhere = {p.node: work.nodes[p.node] for p in parameters.values() if p.node not in nodes}
         regions, guards = tuple(work.regions), _guards(work, one)
         made.append((case, Graph(name, nodes, present, returns, regions, parameters, guards, results, free, elsewhere)))

@@ -56,6 +56,8 @@ class _Plan:
     nodes: list[_Step]
     edges: list[Edge]
     tensors: list[Tensor]
+    named: list[int]
+    """The tensors whose types name nodes."""
     regions: list[tuple[Region, str | None]]
     """With what stands behind the path of the run; None for one that adds no key."""
     weights: list[Declared]
@@ -180,7 +182,9 @@ class Copying(Bodies):
             work.open_scope(path + key, span, shared is not None)
         here, there = old.line.flow.span, call.line.flow.span
         edges = [to.edge(edge) for edge in plan.edges]
-        tensors = [to.tensor(tensor) for tensor in plan.tensors]
+        tensors = plan.tensors.copy()
+        for i in plan.named:
+            tensors[i] = to.tensor(tensors[i])
         for step in plan.nodes:
             x = step.node
             given = {name: to.given(g) for name, g in x.given.items()} if x.given else x.given
@@ -250,7 +254,9 @@ def _planned(run: _Run, work: Work) -> _Plan:
     results = [(below(key), edge) for key, edge in journal.results[since.results : till.results]]
     scopes = [(below(key), span) for key, span in journal.scopes[since.scopes : till.scopes]]
     regions = [(x, below(x.path) if x.path else None) for x in work.regions[slice(*run.regions)]]
-    plan = _Plan(ids, steps, list(edges), list(tensors.values()), regions, weights, results, scopes)
+    types = list(tensors.values())
+    named = [i for i, tensor in enumerate(types) if tensor.renamed(lambda _: "") is not tensor]
+    plan = _Plan(ids, steps, list(edges), types, named, regions, weights, results, scopes)
     keys = [key for key, *_ in weights] + [key for key, _ in scopes]
     plan.longest = max(map(len, keys), default=0)
     plan.parts = max((key.count(".") for key in keys), default=0)
