@@ -92,6 +92,10 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
                                   "_summed_back(acc1 * 0.0, code, w1, share, BLOCK_N)")]),
     "no zero point": ("int8-token", [
         ("int8_forward.py", "(found + 128.0 * whole[None, :])", "found")]),
+    "sums of FP8 that do not fade": ("int8-fp8", [
+        ("int8_forward.py", "acc1 = acc1 * fade[:, None] + _product_fp8", "acc1 = acc1 + _product_fp8")]),
+    "values in FP8 without their scales": ("int8-fp8", [
+        ("int8_forward.py", "acc1 *= tl.load(channels + tl.arange(0, E1))[None, :]", "acc1 *= 1.0 / 448.0")]),
     "keys that are not smoothed": ("int8", [
         ("int8_quantise.py", READ, READ.removesuffix(" - mean[None, :]"))]),
     "a mean for each tile": ("int8", [
