@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from ogive.differences import diff
     from ogive.dsl.diagnostics import ArchError
     from ogive.network import load, loads
-    from ogive.pictures import draw
+    from ogive.pictures import draw, draw_field, draw_stages
 
 __all__ = [
-    "ArchError", "__version__", "check", "compile", "diff", "draw", "dynamic_shapes", "features", "freeze", "fuse",
-    "load", "load_module", "load_weights", "loads", "save_weights", "to_source",
+    "ArchError", "__version__", "check", "compile", "diff", "draw", "draw_field", "draw_stages", "dynamic_shapes",
+    "features", "freeze", "fuse", "load", "load_module", "load_weights", "loads", "save_weights", "to_source",
 ]
 
 __version__ = "0.1.0"
@@ -46,6 +46,8 @@ _ROOMS: Final = {
     "compile": "ogive.compiler.pipeline",
     "diff": "ogive.differences",
     "draw": "ogive.pictures",
+    "draw_field": "ogive.pictures",
+    "draw_stages": "ogive.pictures",
     "dynamic_shapes": "ogive.compiler.dynamic",
     "features": "ogive.compiler.features",
     "freeze": "ogive.compiler.freeze",

@@ -16,6 +16,8 @@ DOOR = [
     "compile",
     "diff",
     "draw",
+    "draw_field",
+    "draw_stages",
     "dynamic_shapes",
     "features",
     "freeze",
