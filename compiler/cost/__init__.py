@@ -5,13 +5,14 @@ from ogive.compiler.cost.formulas import Formula, Formulas, formulas
 from ogive.compiler.cost.groups import grouped
 from ogive.compiler.cost.nodes import NodeCost, costs
 from ogive.compiler.cost.sizes import DEFAULTS, macs, sizes_of
+from ogive.compiler.cost.steps import Sight, sight, steps
 from ogive.compiler.cost.totals import Memory, figures, memory
 from ogive.compiler.cost.tree import Row, leaves, tree
 from ogive.compiler.cost.variants import Variant, variant
 from ogive.dsl.memory import trained, weight_bytes
 
 __all__ = [
-    "DEFAULTS", "Formula", "Formulas", "Machine", "Memory", "NodeCost", "Row", "Variant", "costs", "figures",
-    "formulas", "grouped", "leaves", "machine_of", "macs", "memory", "sizes_of", "trained", "tree", "variant",
-    "weight_bytes", "width_of",
+    "DEFAULTS", "Formula", "Formulas", "Machine", "Memory", "NodeCost", "Row", "Sight", "Variant", "costs", "figures",
+    "formulas", "grouped", "leaves", "machine_of", "macs", "memory", "sight", "sizes_of", "steps", "trained", "tree",
+    "variant", "weight_bytes", "width_of",
 ]

@@ -212,13 +212,16 @@ def _merged(rows: list[Row]) -> Row:
     if len(rows) == 1:
         return rows[0]
     first, last = rows[0], rows[-1]
-    children = tuple(_alike([row.children[i] for row in rows]) for i in range(len(first.children)))
-    return replace(first, name=f"{first.name}-{last.name}", times=len(rows), children=children)
+    return replace(_alike(rows), name=f"{first.name}-{last.name}", times=len(rows))
 
 
 def _alike(rows: list[Row]) -> Row:
-    """The row of the first iteration; a setting that changes from one to the next is left out."""
-    first = rows[0]
+    """The row of the first iteration; a setting that changes from one to the next is left out. What is kept is the mean
+    of all, what is live the most, and the field is that of the last."""
+    first, last = rows[0], rows[-1]
     children = tuple(_alike([row.children[i] for row in rows]) for i in range(len(first.children)))
     text = first.text if all(row.text == first.text for row in rows) else f"{first.text.partition('(')[0]}(...)"
-    return replace(first, text=text, children=children)
+    return replace(
+        first, text=text, children=children, live=max(row.live for row in rows), reach=last.reach, stride=last.stride,
+        kept=sum(row.kept for row in rows) // len(rows),
+    )

@@ -68,7 +68,8 @@ def summary(
     is of all of them. Memory is that of float32, unless `--precision` says otherwise. Times are the least that the
     target can take, kernel by kernel.
     """
-    from ogive.compiler.cost import figures, memory, trained, tree, width_of
+    from ogive.compiler.cost import figures, memory, sight, steps, trained, tree, width_of
+    from ogive.dsl.dims import evaluate
 
     if csv_ and json:
         raise fail("A803", "`--csv` and `--json` are two forms", help="one of them")
@@ -78,6 +79,7 @@ def summary(
         raise fail("A803", "`--sort time` needs a target", help="as in `--target h100`")
     graph = network.graph
     totals = figures(graph, sizes)
+    seen, turns = sight(graph, totals["sizes"]), evaluate(steps(graph, totals["sizes"]), totals["sizes"])
     if formula:
         _formulas(network, sizes, width, json)
         return
@@ -87,17 +89,21 @@ def summary(
     if sort is not None:
         whole = _sorted(whole, sort)
     if json:
-        as_json({**totals, "macs_dense": whole.macs_dense, "memory": room.as_json(),
+        as_json({**totals, "macs_dense": whole.macs_dense, "memory": room.as_json(), "steps": turns,
+                 "sight": None if seen is None else seen.as_json(),
                  **({} if whole.seconds is None else {"seconds": whole.seconds}),
                  "rows": [row.as_json() for row in whole.children]})
     elif csv_:
         _csv(whole)
     elif by is not None:
         _grouped(whole, by, sort or Figure.MACS, totals)
-        _foot(totals, whole, room, target, precision)
+        _foot(totals, whole, room, turns, target, precision)
     else:
         _tree(whole, depth, wide, totals)
-        _foot(totals, whole, room, target, precision)
+        if wide and seen is not None:
+            layers = "1 layer that looks" if seen.layers == 1 else f"{seen.layers} layers that look"
+            result(f"One position sees the whole input from `{seen.node}` on, through {layers} at others.")
+        _foot(totals, whole, room, turns, target, precision)
 
 
 def machine_from(target: str | None, precision: str) -> Machine | None:
@@ -175,11 +181,13 @@ def _value(row: Row, by: Figure) -> float:
             return (row.seconds or 0.0) * row.times
 
 
-def _foot(totals: dict[str, Any], whole: Row, room: Memory, target: str | None, precision: str) -> None:
+def _foot(totals: dict[str, Any], whole: Row, room: Memory, turns: int, target: str | None, precision: str) -> None:
     at = ", ".join(f"{name}={value}" for name, value in totals["sizes"].items())
     dense = f" ({human(whole.macs_dense, 4)} if all attention were dense)" if whole.macs_dense != whole.macs else ""
     result(f"memory: {memory_of(room.inference)} for a forward, {memory_of(room.training)} to train, in {precision};"
            f" {memory_of(room.weights)} are weights; the most lies there at `{room.at}`")
+    if turns:
+        result(f"steps: {turns:,} in turn, each waits for the one before")
     if whole.seconds is not None:
         result(f"time: at least {time_of(whole.seconds)} on {target} in {precision}")
     result(f"{totals['name']}: {totals['params']:,} parameters, {human(totals['macs'], 4)} multiply-adds"
@@ -222,12 +230,14 @@ def _csv(whole: Row) -> None:
 
 
 def _formulas(network: Any, sizes: dict[str, int], width: int, json: bool) -> None:
-    from ogive.compiler.cost import formulas, sizes_of, weight_bytes
+    from ogive.compiler.cost import formulas, sizes_of, steps, weight_bytes
+    from ogive.dsl.dims_text import show
 
     graph = network.graph
     values, made = sizes_of(graph, sizes), formulas(graph, width)
+    turns = show(steps(graph, values))
     if json:
-        as_json({"name": graph.name, **made.as_json(values)})
+        as_json({"name": graph.name, **made.as_json(values), "steps": turns})
         return
     shown = made.as_json(values)
     none = f"no formula: `{made.without[0]}` is counted pair by pair" if made.without else ""
@@ -236,6 +246,7 @@ def _formulas(network: Any, sizes: dict[str, int], width: int, json: bool) -> No
         ("parameters", shown["params"]), ("multiply-adds", shown["macs"] or none),
         ("bytes of weights", str(weight_bytes(graph, width))),
         ("bytes on the way, forward", shown["inference"]), ("bytes on the way, training", shown["training"]),
+        *([] if turns == "0" else [("steps in turn", turns)]),
     ]
     for name, text in rows:
         result(f"  {name:<27}{text}")

@@ -36,6 +36,19 @@ def test_csv_has_every_row_and_its_leaves_add_up() -> None:
     assert {r["field"] for r in rows if r["name"] == "stem"} == {"4"}
 
 
+def test_one_sequence_three_layers() -> None:
+    """Steps in turn and layers to see 512 places, as they are told; what takes no steps says nothing of them."""
+    steps, sight = "steps: 512 in turn", "on, through 1 layer that looks at others"
+    recurrent = ogive("summary", "three_layers", "Sequence.recurrent", "--size", "N=512", "--wide").out
+    attended = ogive("summary", "three_layers", "Sequence.attended", "--size", "N=512", "--wide").out
+    assert steps in recurrent and f"`layers.0.mix.rnn` {sight}" in recurrent
+    assert "steps:" not in attended and f"`layers.0.mix.attn.core` {sight}" in attended
+    convolved = json.loads(ogive("summary", "three_layers", "Sequence.convolved", "--size", "N=512", "--json").out)
+    assert convolved["steps"] == 0 and convolved["sight"] == {"node": "layers.255.mix.conv", "layers": 256}
+    formulas = ogive("summary", "three_layers", "Sequence.recurrent", "--size", "N=512", "--formula").out
+    assert formulas.splitlines()[-1].split() == ["steps", "in", "turn", "N"]
+
+
 def test_json_holds_the_totals() -> None:
     data = json.loads(ogive("summary", "swin", "Swin.T", "--json", "--target", "a100", "--precision", "bf16").out)
     assert data["macs"] < data["macs_dense"] and data["seconds"] > 0
