@@ -72,13 +72,20 @@ def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) ->
     place = Path(path)
     if place.suffix.lower() == ".html":
         place_for(place)
-        for name in ("inset", "theme"):
-            if options.get(name) is not None and options.get(name) != "light":
-                what = f"`{name}` says nothing of a page, whose parts open and whose colours are the reader's"
-                raise fail("A803", what, help=f"leave `{name}` out, or draw to .svg, .png, .pdf or .dot")
+        for name, plain in (("inset", None), ("theme", "light"), ("direction", "down")):
+            if options.get(name, plain) != plain:
+                what = f"`{name}` says nothing of a page"
+                notes = ("a page goes down, its blocks open, and its colours follow the reader's system",)
+                raise fail("A803", what, notes=notes, help=f"leave `{name}` out, or draw to .svg, .png, .pdf or .dot")
         drawing = arrange(graph, depth=options.get("depth"), **_arranged(options))
-        model = model_of(graph, drawing, title=options.get("title") or "", caption=options.get("caption") or "")
+        model = model_of(
+            graph, drawing, title=options.get("title") or "", caption=options.get("caption") or "",
+            sizes=options.get("sizes"),
+        )
         return write(html_of(model).encode("utf-8"), place)
+    if place.suffix.lower() == ".htm":
+        raise fail("A810", "a page's name ends in `.html`; here it ends in `.htm`",
+                   help=f"`{place.with_suffix('.html').name}`")
     suffix = suffix_of(place)
     place_for(place)
     text = to_dot(graph, **options)

@@ -147,13 +147,13 @@ class Arranger:
         return wide if wide.columns and (_size(drawing) > most or scale(wide) > scale(drawing)) else drawing
 
 
-def whole(graph: Graph, folding: Folding, depth: int) -> Drawing:
+def whole(graph: Graph, folding: Folding, depth: int, shapes: Shapes | None = None) -> Drawing:
     """Every frame down to `depth` open, with an arrow between any two ops: what the page opens and closes parts of.
 
     Raises:
         ArchError: A815, there would be more than `MOST_BOXES` boxes.
     """
-    return Layout(graph, folding, depth, once=False, dense=False).drawing("", "")
+    return Layout(graph, folding, depth, once=False, dense=False, shapes=shapes).drawing("", "")
 
 
 def _size(drawing: Drawing) -> int:

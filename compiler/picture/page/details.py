@@ -26,14 +26,14 @@ BLOCK: Final = r"(?m)^block[ \t]+{}\b[^\n]*"
 class Details:
     """The facts of one graph, collected as they are asked for; `texts` are those that places are in."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.shapes = graph, Shapes(graph)
+    def __init__(self, graph: Graph, sizes: Mapping[str, int] | None = None) -> None:
+        self.graph, self.shapes = graph, Shapes(graph, sizes)
         self.texts = Texts()
         self.params: dict[str, int] = {}
         for p in graph.parameters.values():
             if not p.weight.buffer and p.tied is None:
                 self.params[p.node] = self.params.get(p.node, 0) + p.numel
-        self.macs, self.at = _macs(graph)
+        self.macs, self.at = _macs(graph, sizes)
 
     def node(self, id: str, folding: Folding) -> dict[str, Any]:
         """An op; of one that stands for several, the figures of one run and what differs."""
@@ -129,10 +129,10 @@ def _word(region: Region) -> str:
     return region.title or region.name or region.kind
 
 
-def _macs(graph: Graph) -> tuple[Mapping[str, int] | None, str]:
+def _macs(graph: Graph, given: Mapping[str, int] | None) -> tuple[Mapping[str, int] | None, str]:
     """The multiply-adds of every node and the sizes they are for; None where a size has no default."""
     try:
-        sizes = sizes_of(graph)
+        sizes = sizes_of(graph, given)
         return {node.id: graph.cost(node, sizes) for node in graph}, ", ".join(f"{k} = {v}" for k, v in sizes.items())
     except ArchError:
         return None, ""

@@ -18,7 +18,7 @@ from ogive.compiler.picture.page.closing import closed, closed_box
 from ogive.compiler.picture.page.details import Details, drawn_nodes
 from ogive.compiler.picture.render import is_available, picture_of
 from ogive.compiler.picture.style import LINES
-from ogive.compiler.picture.words import amount
+from ogive.compiler.picture.words import Shapes, amount
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
 
@@ -29,7 +29,8 @@ DEEPEST: Final = 64
 
 
 def model_of(
-    graph: Graph, first: Drawing | None = None, *, title: str = "", caption: str = "", picture: bool = True,
+    graph: Graph, first: Drawing | None = None, *, title: str = "", caption: str = "",
+    sizes: Mapping[str, int] | None = None, picture: bool = True,
 ) -> dict[str, Any]:
     """Everything that the page of a network shows.
 
@@ -38,15 +39,16 @@ def model_of(
         first: the frames that are open in it are open at first; those of `arrange` where it is None.
         title: the heading; the network's name where it is "".
         caption: a sentence about it.
+        sizes: numbers for free sizes of the input.
         picture: whether the first picture is laid out here; else, and where there is no Graphviz, the page does it.
 
     Raises:
         ArchError: A815, even closed and folded it has more boxes than are drawn; A813, Graphviz failed.
     """
     folding = fold(graph)
-    details = Details(graph)
+    details = Details(graph, sizes)
     details.texts.file(graph.regions[0].span.source)  # the network's own text stands first
-    drawing, depth = _whole(graph, folding)
+    drawing, depth = _whole(graph, folding, details.shapes)
     labels: dict[str, int] = {}
     folded = _View(drawing, folding, details, labels)
     opened = [frame.id for frame in (first or arrange(graph)).frames() if frame.id in folded.frames]
@@ -67,7 +69,7 @@ def model_of(
     }
     if any(len(run.iterations) > 1 for runs in folding.runs.values() for run in runs):
         try:
-            model["unfolded"] = _View(whole(graph, single, DEEPEST), single, details, labels).as_json()
+            model["unfolded"] = _View(whole(graph, single, DEEPEST, details.shapes), single, details, labels).as_json()
         except ArchError:  # A815: the page says why it cannot
             model["unfolded"] = {"boxes": len(graph)}
     if picture and is_available():
@@ -77,15 +79,15 @@ def model_of(
     return model
 
 
-def _whole(graph: Graph, folding: Folding) -> tuple[Drawing, int | None]:
+def _whole(graph: Graph, folding: Folding, shapes: Shapes) -> tuple[Drawing, int | None]:
     """The network with all frames open; of one with too many boxes, as deep as can be, and how deep that is."""
     try:
-        return whole(graph, folding, DEEPEST), None
+        return whole(graph, folding, DEEPEST, shapes), None
     except ArchError:
-        drawing, depth = whole(graph, folding, 0), 0
+        drawing, depth = whole(graph, folding, 0, shapes), 0
     while True:
         try:
-            drawing, depth = whole(graph, folding, depth + 1), depth + 1
+            drawing, depth = whole(graph, folding, depth + 1, shapes), depth + 1
         except ArchError:
             return drawing, depth
 

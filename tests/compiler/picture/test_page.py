@@ -24,6 +24,7 @@ from ogive.compiler.picture.page import html_of, model_of
 from ogive.compiler.picture.page.closing import closed
 from ogive.compiler.picture.page.details import pattern
 from ogive.compiler.picture.page.write import embedded
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
 
 Make = Callable[[str], Graph]
@@ -188,6 +189,43 @@ def test_hostile_names_stay_text(small: Graph, text: str) -> None:
     model = json.loads(evil.scripts["model"])
     assert model["caption"] == text
     assert not re.search("[<>&]", evil.scripts["model"])
+
+
+def test_sizes_stand_in_shapes_and_figures(library: Make, tmp_path: Path) -> None:
+    graph = library("UNet")
+    model = model_of(graph, sizes={"H": 384, "W": 384}, picture=False)
+    assert model["at"] == "B = 1, H = 384, W = 384"
+    assert items_of(model)["head"]["rows"][0]["out"] == ["2 × 384 × 384"]
+    assert items_of(model)["head"]["rows"][0]["macs"] == 384 * 384 * 64 * 2
+    text = draw(graph, tmp_path / "net.html", sizes={"H": 384}).read_text("utf-8")
+    assert json.loads(Parts(text).scripts["model"])["at"] == "B = 1, H = 384, W = 224"
+
+
+def test_what_is_asked_for_is_open_at_first(library: Make, tmp_path: Path) -> None:
+    def opened(**options: Any) -> set[str]:
+        text = draw(library("ViT.B"), tmp_path / "net.html", **options).read_text("utf-8")
+        return set(json.loads(Parts(text).scripts["model"])["opened"])
+
+    assert opened(depth=0) == set()
+    assert opened(depth=1) == {"blocks.0"}
+    assert opened(depth=1, expand=["blocks.*.mlp"]) == {"blocks.0", "blocks.0.mlp"}
+    assert opened(collapse=["blocks.*.attn"]) == {"blocks.0", "blocks.0.mlp"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "code", "words"),
+    [
+        ("a.htm", {}, "A810", "a.html"), ("a.html", {"direction": "right"}, "A803", "`direction` says nothing"),
+        ("a.html", {"theme": "dark"}, "A803", "`theme` says nothing"), ("none/a.html", {}, "A811", "make it first"),
+    ],
+)
+def test_what_a_page_is_not(
+    small: Graph, tmp_path: Path, name: str, options: dict[str, Any], code: str, words: str
+) -> None:
+    with pytest.raises(ArchError, match=words) as caught:
+        draw(small, tmp_path / name, **options)
+    assert caught.value.codes == (code,)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_in_a_script() -> None:
