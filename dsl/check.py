@@ -94,7 +94,7 @@ def _broken(unit: Unit, claims: list[Claim], built: dict[str, Built], mistakes: 
             mistakes.add(*broken(own, unit, built))
         return
     found = mistakes.found
-    if any(not d.code.startswith(("A2", "A309")) for d in found.values()):
+    if any(not d.code.startswith(("A2", "A309", "A14")) for d in found.values()):
         return
     near = [span for d in found.values() for span in (d.span, *(x.span for x in d.labels)) if span is not None]
     for definition in unit.networks:

@@ -34,6 +34,8 @@ class Layout:
 
     def __init__(self) -> None:
         self.source = Source("", "")
+        self.opened: dict[int, int] = {}
+        """Where the last line begins that opened a level, by its columns."""
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         levels = [0]
@@ -80,6 +82,7 @@ class Layout:
     def _indentation(self, token: Token, indent: int, levels: list[int]) -> Iterator[Token]:
         if indent > levels[-1]:
             levels.append(indent)
+            self.opened[indent] = token.end_pos or 0
             if len(levels) > limits.INDENT_DEPTH + 1:
                 end = token.end_pos or 0
                 first = self.source.span(end, end + 1)
@@ -89,16 +92,23 @@ class Layout:
                 )
             yield Token.new_borrow_pos("_INDENT", "", token)
             return
+        above = levels[-1]
         while indent < levels[-1]:
-            levels.pop()
+            above = levels.pop()
             yield Token.new_borrow_pos("_DEDENT", "", token)
         if indent != levels[-1]:
             end = token.end_pos or 0
             line = self.source.span(end, end + 1)
             raise fail(
                 "A012", "this line is indented to no level that is open", line,
-                label=f"{indent} columns", help=f"open levels here: {', '.join(map(str, levels))} columns",
+                label=f"{indent} columns", labels=[self._level(n) for n in (levels[-1], above) if n],
+                help=f"open levels here: {', '.join(map(str, levels))} columns",
             )
+
+    def _level(self, columns: int) -> Label:
+        """The line that opened a level."""
+        at = self.opened[columns]
+        return Label(self.source.span(at, at + 1), f"{columns} columns")
 
     def _close(self, token: Token, brackets: list[Token]) -> None:
         if not brackets:

@@ -9,7 +9,7 @@ from ogive.dsl import syntax as s
 from ogive.dsl.diagnostics import Label, fail, offer
 from ogive.dsl.operators import Operators, is_tensor
 from ogive.dsl.ops.record import Size
-from ogive.dsl.source import Span
+from ogive.dsl.trees import names_read
 from ogive.dsl.types import Role
 from ogive.dsl.values import POISON, Bundle, OpValue, Out, ParamValue, Poison, Setting, Silent, describe, is_list, whole
 from ogive.dsl.work import Frame
@@ -91,17 +91,19 @@ class Lookup(Operators):
             return POISON
         index = whole(found)
         if index is None:
-            raise fail("A309", f"a place in a list is a whole number; here is {describe(found)}", expr.index.span)
+            raise fail("A309", f"a place in a list is a whole number; here is {describe(found)}", expr.index.span,
+                       labels=self._origins(expr, frame))
         if isinstance(base, tuple):
-            return self._at(base, index, expr.index.span)
+            return self._at(base, index, expr, frame)
         if isinstance(base, Bundle) and base.items is not None:
             place = index if index >= 0 else len(base.items) + index
             if place not in base.items:
                 raise fail("A309", f"there is no `{expr.base.span.text}[{index}]`", expr.index.span,
-                           notes=self.trail(frame), help=_ranges(expr.base.span.text, base.items))
+                           labels=self._origins(expr, frame), notes=self.trail(frame),
+                           help=_ranges(expr.base.span.text, base.items))
             return base.items[place]
         if isinstance(base, Bundle) and len(base.outs) > 1:
-            return unlisted(Bundle((self._at(base.outs, index, expr.index.span),)))
+            return unlisted(Bundle((self._at(base.outs, index, expr, frame),)))
         raise fail("A309", f"{describe(base)} has no parts to choose from", expr.base.span)
 
     def is_table(self, value: Any) -> bool:
@@ -134,10 +136,23 @@ class Lookup(Operators):
             settings.append(Setting("drop", True, index.span, index.span))
         return self.primitive("slice", [base], tuple(settings), frame, expr.span)
 
-    def _at(self, items: tuple[Any, ...], index: int, span: Span) -> Any:
+    def _origins(self, expr: s.Item, frame: Frame) -> list[Label]:
+        """Where the list and what stands in the brackets come from, as far as these are other lines."""
+        found: dict[int, Label] = {}
+        for name, _ in names_read(expr):
+            entry = frame.names.find(name)
+            place = None if entry is None else entry.origin
+            if entry is None or place is None or (place.source is expr.span.source and place.line == expr.span.line):
+                continue
+            number = whole(entry.value)
+            found.setdefault(place.line, Label(place, f"`{name}` is {'this' if number is None else number}"))
+        return list(found.values())
+
+    def _at(self, items: tuple[Any, ...], index: int, expr: s.Item, frame: Frame) -> Any:
         if not -len(items) <= index < len(items):
             places = f"places run from 0 to {len(items) - 1}" if items else "the list is empty"
-            raise fail("A309", f"there is no place {index} in a list of {len(items)}", span, help=places)
+            raise fail("A309", f"there is no place {index} in a list of {len(items)}", expr.index.span,
+                       labels=self._origins(expr, frame), help=places)
         return items[index]
 
     def _slice(self, base: Any, index: s.Slice, frame: Frame) -> Any:

@@ -276,7 +276,7 @@ def _among(search: _Search, known: Sequence[s.Definition], of_one: bool) -> Iter
         yield from _numbers(search, definition, False)
         if of_one:
             yield from _numbers(search, definition, True)
-    yield from _numbers_again(search, search.left // 3)
+    yield from _numbers_again(search, search.left * 2 // 3)
     for definition, change in later:
         yield from _change(search, definition, change, known)
 

@@ -120,7 +120,8 @@ class Scans(Repeats):
                        help="`repeat list as x:` goes over a list")
         out = found[0]
         if sum(role is Role.POSITION for role in out.type.roles) != 1:
-            raise fail("A146", f"`scan` goes over positions; `{out.type}` has none", expr.span, notes=self.trail(frame),
+            raise fail("A146", f"`scan` goes over positions; `{out.type}` has none", expr.span,
+                       labels=self._made_here(out, expr.span), notes=self.trail(frame),
                        help="tokens `B N C` have them; `to_tokens` makes them of an image")
         return name, out
 

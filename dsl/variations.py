@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 from ogive.dsl import syntax as s
 from ogive.dsl.ops import RECORDS
@@ -194,6 +194,8 @@ def _settings_of(op: str, known: Sequence[s.Definition]) -> Iterator[s.Arg]:
             values = [n for n in range(4) if field.default not in (n, (n,))]
         elif name == "eps":
             values = [1e-6, 1e-5, 1e-3, 1e-12]
+        elif get_origin(field.annotation) is Literal:
+            values = [word for word in get_args(field.annotation) if word != field.default]
         elif name == "init":
             values = [word for word in INITS if word != field.default]
         elif name in ("pad", "padding"):

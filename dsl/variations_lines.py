@@ -69,8 +69,8 @@ def sources_varied(definition: s.Definition) -> Iterator[Variation]:
     names = [(p.name, p.span.start) for p, _ in walk(definition) if isinstance(p, s.Port)]
     names += [(n.name, n.span.start) for label, _ in walk(definition) if isinstance(label, s.Label)
               for n in label.names if isinstance(n, s.Name)]
-    names += [(x.flow.name, x.span.start) for x, _ in walk(definition)
-              if isinstance(x, s.Line) and x.body is not None and isinstance(x.flow, s.Name) and x.flow.name not in PLAIN]
+    scopes = [x for x, _ in walk(definition) if isinstance(x, s.Line) and x.body is not None]
+    names += [(x.flow.name, x.span.start) for x in scopes if isinstance(x.flow, s.Name) and x.flow.name not in PLAIN]
     for line, _ in walk(definition):
         if not isinstance(line, s.Line):
             continue
@@ -194,6 +194,8 @@ def _head(st: s.Stmt) -> Span:
 
 def _tail(st: s.Stmt) -> Span:
     """The last line of a statement; what stands behind it may be comments."""
+    while body := st.branches[-1][1] if isinstance(st, s.If) else getattr(st, "body", None):
+        st = body[-1]
     text = st.span.text.rstrip()
     start = text.rfind("\n") + 1
     while start and text[start:].lstrip().startswith("#"):
