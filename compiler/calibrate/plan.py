@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,11 +16,17 @@ from ogive.dsl.diagnostics import fail
 from ogive.dsl.digest import digest
 from ogive.dsl.graph import Graph
 
-__all__ = ["FORMAT", "KEPT", "MARGIN", "Error", "Layer", "Plan", "judged", "read_plan"]
+__all__ = ["FORMAT", "KEPT", "MARGIN", "MEASURED", "Error", "Layer", "Plan", "judged", "read_plan"]
 
 FORMAT: Final = 1
+
+Word: TypeAlias = Literal["int8", "int8-token", "int8-fp8", "bf16"]
+
 KEPT: Final = "bf16"
 """The precision of an attention that no form is good enough for."""
+
+MEASURED: Final[tuple[Word, ...]] = ("int8", "int8-token", "int8-fp8", "bf16")
+"""What every attention is computed in."""
 
 MARGIN: Final = 2.0
 """A head whose numbers are so many times larger than any that calibration saw is computed in 16 bits."""
@@ -59,18 +65,17 @@ class Layer(_Data):
         ranges: of q, k less its mean, and v.
     """
 
-    form: Literal["int8", "int8-token", "int8-fp8", "bf16"]
+    form: Word
     why: str
     good: tuple[Form, ...] = ()
-    errors: dict[Literal["int8", "int8-token", "int8-fp8", "bf16"], Error] = {}
+    errors: dict[Word, Error] = {}
     ranges: dict[Literal["q", "k", "v"], Range] = {}
 
     @property
     def reach(self) -> Reach:
         """Which numbers get codes: `MARGIN` times as large as what was seen."""
-        most = {name: MARGIN * found.most for name, found in self.ranges.items()}
-        q, k, v = (min(most.get(name, limit) or limit, limit) for name, limit in zip(("q", "k", "v"), WIDEST,
-                                                                                     strict=True))
+        most: dict[str, float] = {name: MARGIN * found.most for name, found in self.ranges.items()}
+        q, k, v = (min(most.get(name) or limit, limit) for name, limit in zip("qkv", WIDEST, strict=True))
         return q, k, v
 
     def told(self) -> str:

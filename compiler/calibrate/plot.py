@@ -6,9 +6,8 @@ from html import escape
 from math import ceil, floor, log10
 from typing import Final
 
-from ogive.compiler.calibrate.plan import KEPT, Plan
+from ogive.compiler.calibrate.plan import KEPT, MEASURED, Plan
 from ogive.compiler.cost.plot import COLOURS, FONT
-from ogive.compiler.int8 import WORDS
 
 __all__ = ["svg"]
 
@@ -16,7 +15,6 @@ STEP: Final = 22
 """Points between two attentions, at most; of many there are fewer."""
 WIDEST: Final = 1100
 LEFT, TOP, HIGH, LETTER = 62, 56, 260, 6.2
-FORMS: Final = (*WORDS, KEPT)
 
 
 def svg(plan: Plan) -> str:
@@ -53,7 +51,7 @@ def svg(plan: Plan) -> str:
             parts.append(f"<text transform='translate({x(i) + 4:.1f} {TOP + HIGH + 12}) rotate(-55)' "
                          f"text-anchor='end'>{escape(path)}</text>")
     drawn: list[float] = []
-    for number, form in enumerate(FORMS):
+    for number, form in enumerate(MEASURED):
         colour = COLOURS[number] if form != KEPT else "#777777"
         found = [(x(i), y(100 * max(e.l2, 1e-9))) for i, path in enumerate(paths)
                  if (e := plan.attentions[path].errors.get(form)) is not None and e.l2]

@@ -24,9 +24,9 @@ from ogive.dsl.patterns import Causal, Dense
 
 __all__ = ["DTYPES", "choose_kernels", "own_kernels"]
 
-DTYPES: Final = {
+DTYPES: Final[dict[str, torch.dtype]] = {
     "float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
-    **dict.fromkeys(WORDS, torch.float16),
+    **{word: torch.float16 for word in WORDS},
 }
 """What q, k and v are of in each precision."""
 

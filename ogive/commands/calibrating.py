@@ -89,15 +89,13 @@ def _sha256(path: str) -> str:
 
 
 def _show(plan: Plan) -> None:
-    from ogive.compiler.calibrate.plan import KEPT
-    from ogive.compiler.int8 import WORDS
+    from ogive.compiler.calibrate.plan import KEPT, MEASURED
 
-    forms = (*WORDS, KEPT)
     rows = [
-        [path, *(_percent(layer.errors.get(form)) for form in forms), layer.form,
+        [path, *(_percent(layer.errors.get(form)) for form in MEASURED), layer.form,
          layer.why if layer.form == KEPT else ""] for path, layer in plan.attentions.items()
     ]
-    table(["attention", *forms, "plan", "why"], rows, right=(1, 2, 3, 4), wrap=6)
+    table(["attention", *MEASURED, "plan", "why"], rows, right=(1, 2, 3, 4), wrap=6)
     taken = sum(layer.form != KEPT for layer in plan.attentions.values())
     result(f"{plan.network}: INT8 at {taken} of {len(rows)} attentions, worst of {plan.samples:,} "
            f"sample{'s' if plan.samples > 1 else ''}; its outputs are {_percent(plan.outputs)} off with this plan")
