@@ -16,7 +16,7 @@ from ogive.network import Network, network_of
 from ogive.revisions import open_revision
 from ogive.sources import open_source
 
-__all__ = ["Side", "diff", "side_of"]
+__all__ = ["Side", "between", "diff", "shared", "side_of"]
 
 NETWORK: Final = re.compile(r"[^\W\da-z_]\w*(\.(\w+|\"[^\"]*\"))?")
 

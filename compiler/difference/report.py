@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from ogive.compiler.difference.match import Match, match
 from ogive.compiler.difference.picture import to_dot
 from ogive.compiler.difference.words import lines
 from ogive.compiler.picture.render import picture_of, place_for, suffix_of, write
+from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
 from ogive.dsl.when import Case
 
@@ -80,7 +82,12 @@ class Difference:
         return write(picture_of(to_dot(self), suffix), place)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
+        """For notebooks: the picture, where there is a Graphviz, and the text."""
+        bundle = {"text/plain": str(self)}
+        if self:
+            with contextlib.suppress(ArchError):
+                bundle["image/svg+xml"] = picture_of(to_dot(self), "svg").decode("utf-8")
+        return bundle
 
 
 def compare(
