@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice
-from math import prod
+from math import inf, prod
 from typing import Any
 
 from ogive.dsl import limits
@@ -138,9 +139,8 @@ class Applier(Inputs):
     # ------------------------------------------------------------------------------------ nodes
     def _arity(self, record: type[Primitive], outs: list[Out], frame: Frame, span: Span) -> None:
         names = record.inputs
-        many = any(n.startswith("*") for n in names)
-        least = sum(not n.endswith("?") for n in names)
-        if least <= len(outs) and (many or len(outs) <= len(names)):
+        least, most = _takes(names)
+        if least <= len(outs) <= most:
             return
         hint = None
         if len(outs) > len(names) == 1:
@@ -321,6 +321,12 @@ def _grouped(outs: tuple[Out, ...], names: tuple[str, ...]) -> tuple[tuple[Resul
     rest = iter(outs)
     grouped = [tuple(islice(rest, each)) if n.startswith("*") else next(rest) for n in names]
     return tuple(grouped), tuple([n.removeprefix("*") for n in names])
+
+
+@cache
+def _takes(names: tuple[str, ...]) -> tuple[int, float]:
+    """How many tensors inputs of these names are, at least and at most."""
+    return sum(not n.endswith("?") for n in names), inf if any(n.startswith("*") for n in names) else len(names)
 
 
 def _takes_data(names: Sequence[str]) -> str:

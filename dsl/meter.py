@@ -39,11 +39,13 @@ def metered() -> Iterator[None]:
         _METER.reset(token)
 
 
-def spend(steps: int) -> None:
-    """Add to the count, where there is one."""
+def spend(steps: int) -> int:
+    """Add to the count, where there is one; what it is then."""
     meter = _METER.get()
-    if meter is not None:
-        meter.steps += steps
+    if meter is None:
+        return 0
+    meter.steps += steps
+    return meter.steps
 
 
 def spent() -> int:

@@ -17,7 +17,7 @@ from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Guard, Node, Parameter, Region, RegionKind
 from ogive.dsl.journal import Journal
 from ogive.dsl.load import Unit
-from ogive.dsl.meter import exhausted, spend
+from ogive.dsl.meter import spend
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.ops.record import Mismatch, Weight
 from ogive.dsl.rooms import Room
@@ -192,11 +192,11 @@ class Work:
             Runaway: A513 this network takes too many steps, A515 the file does, or there are mistakes enough.
         """
         self.steps += steps
-        spend(steps)
+        together = spend(steps)
         if self.steps > limits.STEPS:
             raise Runaway(fail("A513", f"building this network takes more than {limits.STEPS:,} steps", span,
                                help="repeats inside repeats multiply"))
-        if exhausted():
+        if together > limits.FILE_STEPS:
             raise Runaway(fail(
                 "A515", f"the networks of this file take more than {limits.FILE_STEPS:,} steps together", span,
                 notes=[f"each preset counts, and each node counts {limits.NODE_STEPS}"],

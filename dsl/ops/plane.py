@@ -139,7 +139,7 @@ def slid(
             over = s - 1 if ceil and p + s <= reach else reach - 1 if ceil else 0
             at.fits(reach - 2 * p - over, n, f"the window {'x'.join(map(str, kernel))} of `{op}`")
         if not ceil:
-            out.append((n + 2 * p - reach) // s + 1)
+            out.append(n if s == 1 and reach == 2 * p + 1 else (n + (2 * p - reach)) // s + 1)
         elif p + s <= reach:
             out.append(ceil_div(n + 2 * p - reach, s) + 1)
         else:
