@@ -105,6 +105,8 @@ class _Search:
     """Numbers to be tried one by one: with the network that has another in its place, and what else it may be."""
     idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
     """Numbers that do the same when they are another: in a condition, `stride != 1`, or read by nothing."""
+    unnamed: set[tuple[int, str]] = field(default_factory=set)
+    """Scopes in which no name of a line gives the weights that are wanted, though there are as many."""
     nameless: list[Repair] = field(default_factory=list)
     """What holds but for the name of a line."""
 
@@ -310,6 +312,8 @@ def _change(
     if change.named is None or not search.rows[0].digest:
         yield from _each(search, definition, [change.first])
         return
+    if change.scope in search.unnamed:  # keys are as much others wherever it stands in that scope
+        return
     graph = search.build(definition, change.first.make(), search.rows[0].network)
     if graph is None:
         return
@@ -317,6 +321,7 @@ def _change(
     if name is not None:
         yield from _each(search, definition, [change.named(name)])
     elif search.rows[0].figures(graph):
+        search.unnamed.add(change.scope)
         search.nameless.append(Repair(change.first.span, change.first.words, False))
 
 

@@ -31,6 +31,8 @@ class Longer:
 
     first: Variation
     named: Callable[[str], Variation] | None
+    scope: tuple[int, str] = (0, "")
+    """What the keys of the line depend on: the scope that it stands in, and what it says."""
 
 
 # ------------------------------------------------------------------------------------------------ as many lines
@@ -114,12 +116,26 @@ def lines_fewer(definition: s.Definition) -> Iterator[Variation]:
 def lines_added(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Longer]:
     """A line more, as it stands somewhere in the definitions that are known, at each place of each body."""
     lines = _lines(known)
+    scopes = {id(node): id(_keyed((*around, node))) for node, around in walk(definition) if isinstance(node, Owner)}
     for owner, body in _suites(definition):
         beside = () if owner.body is body else body
         places = [i for i, x in enumerate(body) if isinstance(x, s.Line | s.Repeat | s.If | s.Scan)]
         for line in lines:
             for at in [*places[:1], *(i + 1 for i in places)]:
-                yield _longer(definition, body, at, More(line, owner, beside))
+                longer = _longer(definition, body, at, More(line, owner, beside))
+                yield replace(longer, scope=(scopes[id(owner)], line.flow.span.text))
+
+
+def _keyed(around: Sequence[object]) -> object:
+    """The innermost of some statements inside each other that adds to a key."""
+    for node in reversed(around):
+        if isinstance(node, s.Line):
+            name = node.flow.func if isinstance(node.flow, s.Call) else node.flow
+            if not (isinstance(name, s.Name) and name.name in PLAIN):
+                return node
+        elif isinstance(node, Owner) and not (isinstance(node, s.Repeat) and node.index is None):
+            return node
+    return around[0]
 
 
 def _longer(definition: s.Definition, body: Suite, at: int, effect: More) -> Longer:
