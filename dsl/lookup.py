@@ -92,14 +92,14 @@ class Lookup(Operators):
         index = whole(found)
         if index is None:
             raise fail("A309", f"a place in a list is a whole number; here is {describe(found)}", expr.index.span,
-                       labels=self._origins(expr, frame))
+                       labels=self._made_of(expr, frame))
         if isinstance(base, tuple):
             return self._at(base, index, expr, frame)
         if isinstance(base, Bundle) and base.items is not None:
             place = index if index >= 0 else len(base.items) + index
             if place not in base.items:
                 raise fail("A309", f"there is no `{expr.base.span.text}[{index}]`", expr.index.span,
-                           labels=self._origins(expr, frame), notes=self.trail(frame),
+                           labels=self._made_of(expr, frame), notes=self.trail(frame),
                            help=_ranges(expr.base.span.text, base.items))
             return base.items[place]
         if isinstance(base, Bundle) and len(base.outs) > 1:
@@ -136,7 +136,7 @@ class Lookup(Operators):
             settings.append(Setting("drop", True, index.span, index.span))
         return self.primitive("slice", [base], tuple(settings), frame, expr.span)
 
-    def _origins(self, expr: s.Item, frame: Frame) -> list[Label]:
+    def _made_of(self, expr: s.Item, frame: Frame) -> list[Label]:
         """Where the list and what stands in the brackets come from, as far as these are other lines."""
         found: dict[int, Label] = {}
         for name, _ in names_read(expr):
@@ -152,7 +152,7 @@ class Lookup(Operators):
         if not -len(items) <= index < len(items):
             places = f"places run from 0 to {len(items) - 1}" if items else "the list is empty"
             raise fail("A309", f"there is no place {index} in a list of {len(items)}", expr.index.span,
-                       labels=self._origins(expr, frame), help=places)
+                       labels=self._made_of(expr, frame), help=places)
         return items[index]
 
     def _slice(self, base: Any, index: s.Slice, frame: Frame) -> Any:

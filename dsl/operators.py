@@ -63,6 +63,10 @@ class Operators(ABC):
         """A value as its list, where it is one (`evaluate.py`)."""
 
     @abstractmethod
+    def tensor_meant(self, value: Any, span: Span) -> None:
+        """The refusal of a `?` where data is meant (`inputs.py`)."""
+
+    @abstractmethod
     def as_data(self, value: Any, frame: Frame, span: Span) -> Any:
         """A source op run, and those in a list of nothing else (`apply.py`)."""
 
