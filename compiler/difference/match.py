@@ -156,10 +156,16 @@ class _Matcher:
                 j += 1
 
     def _long(self, ours: list[str | tuple[str]], theirs: list[str | tuple[str]]) -> None:
-        """Parts of very many lines: those that are equal, in their order."""
+        """Parts of very many lines: equal ones in their order, those between in turn."""
         left = [self._sign(self.a, x) for x in ours]
         right = [self._sign(self.b, x) for x in theirs]
+        a = b = 0
         for block in SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks():
+            if block.a - a == block.b - b:  # as many lines on both sides: one for one
+                for x, y in zip(ours[a : block.a], theirs[b : block.b], strict=True):
+                    if self._weight(x, y):
+                        self._take(x, y)
+            a, b = block.a + block.size, block.b + block.size
             for k in range(block.size):
                 self._take(ours[block.a + k], theirs[block.b + k])
 

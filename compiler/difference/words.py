@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["lines", "said"]
 
+MOST: Final = 200
+"""Lines of a section."""
+
 LONGEST: Final = 100
 """A value of a setting is cut behind so many letters."""
 
@@ -82,9 +85,11 @@ def _summary(of: Difference) -> str:
 def _section(title: str, rows: Sequence[tuple[str, str, str]]) -> list[str]:
     if not rows:
         return []
-    first, second = (max(len(row[i]) for row in rows) for i in range(2))
+    shown = rows[:MOST]
+    first, second = (max(len(row[i]) for row in shown) for i in range(2))
     second = min(second, 60)
-    return ["", title, *(f"  {a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in rows)]
+    found = ["", title, *(f"  {a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in shown)]
+    return found if len(rows) == len(shown) else [*found, f"  and {len(rows) - MOST:,} more, which `--json` has"]
 
 
 def _keys(keys: Keys) -> Iterator[tuple[str, str, str]]:
@@ -119,14 +124,16 @@ def _grouped(rows: Sequence[tuple[str, str]], known: Sequence[str]) -> Iterator[
         form, index = _starred(key)
         universe.setdefault(form, set()).add(index)
     groups: dict[tuple[str, str], set[Index]] = {}
+    texts: dict[tuple[str, Index], str] = {}
     for key, text in rows:
         form, index = _starred(key)
+        texts[form, index] = text
         groups.setdefault((form, _like(text, [str(n) for n in index])), set()).add(index)
     nodes: dict[tuple[str, str, int], list[str]] = {}
     for (form, text), found in groups.items():
         for label in labels(form, found, frozenset(universe.get(form, ()))):
             node, dot, last = label.rpartition(".")
-            real = text if len(found) > 1 else next(t for k, t in rows if _starred(k) == (form, next(iter(found))))
+            real = text if len(found) > 1 else texts[form, next(iter(found))]
             nodes.setdefault((node + dot, real, len(found)), []).append(last)
     for (node, text, count), names in nodes.items():
         name = names[0] if len(names) == 1 else "{" + ", ".join(names) + "}"
@@ -179,7 +186,8 @@ def _pair(values: tuple[int | None, int | None]) -> tuple[str, str, str]:
         return f"{a:,}", "as it was", ""
     change = ""
     if a and b is not None:
-        change = f"{100 * (b - a) / a:+.1f} %" if b < 10 * a else f"x{b / a:.1f}"
+        share = 100 * (b - a) / a
+        change = f"x{b / a:.1f}" if b >= 10 * a else f"{share:+.1f} %" if abs(share) >= 0.1 else f"{share:+.1g} %"
     return ("" if a is None else f"{a:,}", "" if b is None else f"{b:,}", change)
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from ogive.commands.failure import FINDINGS, tell
+from ogive.commands.failure import FINDINGS, coloured, tell
 from ogive.commands.options import AsJson, Root, Set, SizeOf, library_files, network_in, settings_of, sizes_from
 from ogive.commands.output import as_json, progress, result
-from ogive.dsl.diagnostics import fail
+from ogive.dsl.diagnostics import fail, printable
 
 __all__ = ["diff"]
 
 NAMED = "[REVISION:]FILE[:NET]"
+GREEN, RED, AMBER, BLUE = "32", "31", "33", "34"
+COLOURS = {
+    "added": GREEN, "new": GREEN, "removed": RED, "gone": RED, "changed": AMBER, "reshaped": AMBER, "rewired": AMBER,
+    "renamed": BLUE,
+}
 
 
 def diff(
@@ -69,8 +75,17 @@ def diff(
         as_json(found.as_json())
     else:
         for line in found.lines():
-            result(line)
+            _print(line)
     return FINDINGS if found and not exit_zero else 0
+
+
+def _print(line: str) -> None:
+    """A line of the result; on a terminal what happened has a colour, which the word says too."""
+    word = line.split(maxsplit=1)[0] if line.startswith("  ") and line.strip() else ""
+    if word in COLOURS and coloured(sys.stdout):
+        print(f"  \033[{COLOURS[word]}m{word}\033[0m{printable(line[2 + len(word) :])}")
+    else:
+        result(line)
 
 
 def _more(both: dict[str, str], own: dict[str, str], option: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,6 +67,15 @@ def test_two_files() -> None:
     ]
     assert '      rename "blocks.{i}.fc1" -> "blocks.{i}.wide"' in lines
     assert ogive("diff", "small.arch", "edited.arch:Small", "--exit-zero").code == 0
+
+
+def test_colours_say_what_words_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ogive("diff", "small.arch", "edited.arch:Small").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    painted = ogive("diff", "small.arch", "edited.arch:Small").out
+    assert "\033[34mrenamed\033[0m" in painted and re.sub(r"\033\[\d+m", "", painted) == plain
 
 
 def test_two_presets_and_settings() -> None:

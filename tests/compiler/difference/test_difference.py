@@ -267,3 +267,13 @@ def test_long_networks_are_aligned_by_equal_lines(monkeypatch: pytest.MonkeyPatc
     assert [row[:3] for row in said(lines, more)] == [("added", "", "tanh"), ("added", "", "tanh_2")]
 
 
+
+
+def test_long_networks_of_other_names_are_told_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ogive.compiler.difference.match.MOST", 100)
+    monkeypatch.setattr("ogive.compiler.difference.words.MOST", 20)
+    a, b = (one(HEAD + "".join(f"    {n}{i} = linear(8)\n    {f}\n" for i in range(40))) for n, f in (("n", "relu"),
+                                                                                                  ("m", "gelu")))
+    difference = compare(a, b)  # type: ignore[arg-type]
+    assert Counter(change.kind for change in difference.changes) == {"renamed": 40, "changed": 40}
+    assert "  and 60 more, which `--json` has" in difference.lines()
