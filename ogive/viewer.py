@@ -74,7 +74,7 @@ class Viewer:
         self._server.viewer = self
         self._seen: dict[Path, tuple[int, ...]] = {}
         self.state = self._read(0, picture=True)
-        for work in (self._server.serve_forever, self._watch):
+        for work in (lambda: self._server.serve_forever(SETTLE), self._watch):
             threading.Thread(target=work, daemon=True).start()
 
     @property

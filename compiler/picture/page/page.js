@@ -206,6 +206,8 @@
   /** The parts that a line of the text is about. */
   function pick(file, line) {
     if (wrong) return;
+    query.value = "";
+    list();
     hits = entries.filter(({row}) => row.places.length && row.places[0][0] === file && row.places[0][1] <= line && line <= row.places[0][3]);
     mark();
     if (hits.length) picture.reveal(seen(hits[0].item.id));
@@ -230,14 +232,17 @@
     const more = hits.length > 40 ? `and ${hits.length - 40} more` : query.value && !hits.length ? "nothing is called so" : "";
     at("found").replaceChildren(...shown, ...(more ? [node("li", {class: "count"}, more)] : []));
     at("found").hidden = !query.value || document.activeElement !== query;
+    at("count").textContent = hits.length && query.value ? `${hit < 0 ? "" : `${hit + 1}/`}${hits.length}` : "";
     at("found").children[hit]?.scrollIntoView({block: "nearest"});
   }
 
-  async function jump(to) {
+  /** Go to a hit; with `quiet` the list goes out of the way. */
+  async function jump(to, quiet = false) {
     if (!hits.length) return;
     hit = (to + hits.length) % hits.length;
     const {item, at: row} = hits[hit];
     list();
+    at("found").hidden ||= quiet;
     await uncover(item.id);
     select(item.id, row);
     picture.reveal(item.id, true);
@@ -247,7 +252,7 @@
   query.addEventListener("focus", list);
   query.addEventListener("blur", () => (at("found").hidden = true));
   query.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") jump(hit + (event.shiftKey ? -1 : 1));
+    if (event.key === "Enter") jump(hit + (event.shiftKey ? -1 : 1), true);
     else if (event.key === "ArrowDown") jump(hit + 1);
     else if (event.key === "ArrowUp") jump(hit - 1);
     else if (event.key === "Escape") {
@@ -358,6 +363,7 @@
   }
 
   if (model.folded) take(model, false);
+  else at("name").textContent = model.name;
   if (model.live) listen();
   document.documentElement.dataset.ready = "";
 })();

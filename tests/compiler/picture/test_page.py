@@ -20,12 +20,15 @@ from hostile_names import HOSTILE, hostile
 from ogive.compiler.picture import draw
 from ogive.compiler.picture.fold import fold
 from ogive.compiler.picture.layout import MOST_BOXES, whole
+from ogive.compiler.picture.model import Drawing
 from ogive.compiler.picture.page import html_of, model_of
 from ogive.compiler.picture.page.closing import closed
 from ogive.compiler.picture.page.details import pattern
 from ogive.compiler.picture.page.write import embedded
+from ogive.dsl.build import build, names_of
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Graph
+from ogive.dsl.load import library_names, load_library
 
 Make = Callable[[str], Graph]
 SCRIPTS = Path(draw.__code__.co_filename).parent / "page"
@@ -296,15 +299,39 @@ def test_the_page_closes_frames_as_we_do(library: Make, name: str) -> None:
     states = [frames, [], frames[:1], frames[: len(frames) // 2], frames[1::2], frames[:-1]]
     made = run(model_of(graph, picture=False), opened=states)["drawings"]
     for opened, theirs in zip(states, made, strict=True):
-        ours = closed(drawing, opened)
-        ids = [frame.id for frame in ours.frames()] + [box.id for box in ours.boxes()]
-        assert sorted(id for _, id in theirs["shown"]) == sorted(ids)
-        assert theirs["count"] == sum(box.kind != "entry" for box in ours.boxes())
-        links = [(x.source, x.target, x.kind, x.label, x.tail, x.head, list(x.frames)) for x in ours.links]
-        fields = ("source", "target", "kind", "label", "tail", "head", "frames")
-        assert [tuple(x[name] for name in fields) for x in theirs["links"]] == links
-        assert theirs["rising"] == sorted(ours.rising)
-        assert [tuple(pair) for pair in theirs["levels"]] == list(ours.levels)
+        assert alike(closed(drawing, opened), theirs), opened
+    assert not alike(closed(drawing, []), made[0])
+
+
+@needs_node
+@pytest.mark.long
+@pytest.mark.parametrize("file", library_names())
+def test_every_network_of_the_library_is_a_page(file: str) -> None:
+    unit = load_library(file)
+    for name in {name.partition(".")[0]: name for name in reversed(names_of(unit))}.values():
+        graph = build(unit, name).graph
+        model = model_of(graph, picture=False)
+        assert model["cut"] is None
+        assert len(html_of(model)) < 3_000_000
+        drawing = whole(graph, fold(graph), 64)
+        frames = [frame.id for frame in drawing.frames()]
+        states = [frames, [], frames[::2], model["opened"]]
+        for opened, theirs in zip(states, run(model, opened=states)["drawings"], strict=True):
+            assert alike(closed(drawing, opened), theirs), (name, opened)
+
+
+def alike(ours: Drawing, theirs: dict[str, Any]) -> bool:
+    """Whether the page shows the same parts, joined in the same way."""
+    ids = [frame.id for frame in ours.frames()] + [box.id for box in ours.boxes()]
+    links = [(x.source, x.target, x.kind, x.label, x.tail, x.head, list(x.frames)) for x in ours.links]
+    fields = ("source", "target", "kind", "label", "tail", "head", "frames")
+    return (
+        sorted(id for _, id in theirs["shown"]) == sorted(ids)
+        and theirs["count"] == sum(box.kind != "entry" for box in ours.boxes())
+        and [tuple(x[name] for name in fields) for x in theirs["links"]] == links
+        and theirs["rising"] == sorted(ours.rising)
+        and [tuple(pair) for pair in theirs["levels"]] == list(ours.levels)
+    )
 
 
 @needs_node
