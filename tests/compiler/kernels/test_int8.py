@@ -27,6 +27,10 @@ from ogive.dsl.pattern_text import pattern_of
 BOUNDS = {"int8": 1.6e-2, "int8-token": 2e-2, "int8-fp8": 5e-2}
 """Relative L2 of answers."""
 
+COSINES = {"int8": 0.9995, "int8-token": 0.9995, "int8-fp8": 0.999}
+FORMS = ["int8", "int8-token", pytest.param("int8-fp8", marks=pytest.mark.long)]
+"""Where the interpreter takes long."""
+
 INT8: dict[str, tuple[Any, ...]] = {
     "over": ("dense", "window(4, shift=2) | prefix", "sliding(5)", 'axial("row") | axial("col")',
              "random(2, of=4) | self", "per_head([window(4), sliding(3)])"),
@@ -43,17 +47,16 @@ CASES = covering(1, INT8, dtype=torch.float16, offset=3.0)
 
 @pytest.mark.parametrize("case", quickly(CASES, 6), ids=str)
 def test_answers(case: Case) -> None:
-    assert _error(case) <= BOUNDS[case.precision]
+    _holds(case)
 
 
-@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("precision", FORMS)
 def test_a_long_one(precision: str) -> None:
-    case = Case("dense", "none", 64, (24, 24, 1), torch.float16, precision=precision, offset=3.0)
-    assert _error(case) <= BOUNDS[precision]
+    _holds(Case("dense", "none", 64, (24, 24, 1), torch.float16, precision=precision, offset=3.0))
 
 
 @pytest.mark.parametrize("spread", [0.1, 2.0, *(pytest.param(x, marks=pytest.mark.long) for x in (0.5, 1.0))])
-@pytest.mark.parametrize("precision", BOUNDS)
+@pytest.mark.parametrize("precision", FORMS)
 def test_a_bias_costs_little(precision: str, spread: float) -> None:
     case = Case("window(4)", "swin", 32, (8, 8, 0), torch.float16, precision=precision, offset=3.0, spread=spread)
     assert _error(case) <= 1.5 * _error(replace(case, bias="none"))
@@ -71,6 +74,13 @@ def test_generated(start: int) -> None:
         if not error <= BOUNDS[case.precision]:
             found[str(case)] = error
     assert found == {}
+
+
+def _holds(case: Case) -> None:
+    """The kernels are as near to the reference as the contract says."""
+    found, wanted = answers(case, backward=False), meant(case)
+    cosine = torch.nn.functional.cosine_similarity(found.out.double().flatten(), wanted.out.flatten(), 0)
+    assert found.errors(wanted)["out"] <= BOUNDS[case.precision] and float(cosine) >= COSINES[case.precision]
 
 
 def _error(case: Case) -> float:
