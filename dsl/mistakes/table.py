@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from ogive.dsl.diagnostics import Diagnostic
+from ogive.dsl.diagnostics import Diagnostic, Label
 from ogive.dsl.mistakes import characters, headers, lines, names, python
 from ogive.dsl.mistakes.place import Mistake, Place
 from ogive.dsl.mistakes.words import OPERATORS, STATEMENTS, VALUES, WORDS
@@ -26,7 +26,11 @@ def explain(source: Source, at: int, kind: str, text: str, expected: Iterable[st
         if found is not None:
             (start, end), words = found
             title, help = mistake.title.format(**words), mistake.help.format(**words)
-            return Diagnostic(mistake.code, title, source.span(start, end), help=help or None)
+            labels: tuple[Label, ...] = ()
+            if "above" in words:  # where the parser stopped: at the end of that line
+                begin = place.end - len(place.line.lstrip())
+                labels = (Label(source.span(begin, place.end), "the line above it"),)
+            return Diagnostic(mistake.code, title, source.span(start, end), labels=labels, help=help or None)
     shown = f"`{place.text}`" if place.text else WORDS.get(kind, "this")
     start, end = place.token
     return Diagnostic("A001", f"{shown} cannot stand here", source.span(start, end), help=_choices(place.expected))
