@@ -6,6 +6,7 @@
 docs/primitives.md from the records: signatures, meanings, and what an example of each comes to. docs/errors.md and
 ogive/data/errors.json, which `ogive explain-error` reads, from docs/meanings.md and the cases of the tests.
 dsl/grammar.json, the parser's table, from dsl/grammar.lark. docs/library.md, the table of `ogive list`, from library/.
+docs/gallery.md and docs/pictures/: pictures of patterns and of networks; those of networks need Graphviz.
 docs/systems.md from tests/library/systems.toml, library/, and what `bench/parity.py` reached, docs/parity.json.
 """
 
@@ -25,8 +26,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import ogive
 from ogive.catalogue import Entry, Variant, catalogue
 from ogive.commands.listing import cells, spans
-from ogive.compiler.picture import pattern_svg
+from ogive.compiler.picture import pattern_svg, to_svg
 from ogive.dsl import grammar
+from ogive.dsl.build import names_of
 from ogive.dsl.codes import CODES, RANGES
 from ogive.dsl.dims import Poly
 from ogive.dsl.load import library_names, load_library
@@ -403,7 +405,8 @@ LIBRARY: Final = """# The library
 
 Every network that comes with ogive: `ogive list` prints this table, `ogive list vit` a line for each preset.
 Multiply-adds (MACs) are taken at the sizes that the network's `expect` table names, else at one image of 224 x 224;
-`-` where a size is free. [Maps](weights.md) say whose checkpoints a network reads besides files with its own keys.
+`-` where a size is free. [Maps](weights.md) say whose checkpoints a network reads besides files with its own keys; the
+[gallery](gallery.md) has a picture of each file.
 
 | file | network | presets | params | MACs | paper | maps |
 |---|---|---|---|---|---|---|
@@ -508,11 +511,62 @@ def _picture(name: str) -> Callable[[], str]:
     return lambda: pattern_svg(pattern_of(text), space)
 
 
+# ---------------------------------------------------------------------------------------------- pictures of networks
+FIGURES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "vit": ("vit", "ViT.B", {"inset": "Encoder", "direction": "up"}),
+    "swin": ("swin", "Swin.T", {"inset": "SwinBlock", "direction": "right"}),
+    "unet": ("unet", "UNet", {"depth": 0, "sizes": {"H": 512, "W": 512}}),
+    "detr": ("detr", "DETR", {"direction": "right", "collapse": ["backbone.0.body"], "expand": ["transformer.*"]}),
+    "googlenet": ("inception", "GoogLeNet", {"inset": "Inception", "sizes": {"H": 224, "W": 224}}),
+}
+"""The figures of docs/pictures.md: file, network, and how each is drawn."""
+
+GALLERY: Final = """# Gallery
+
+The first network of each file of the [library](library.md), closed to its outline (`ogive draw FILE NET --depth 0
+--no-legend -o OUT`). [Pictures](pictures.md) says how to open, turn and colour them.
+"""
+
+
+def _figure(name: str) -> Callable[[], str]:
+    def drawn() -> str:
+        file, network, options = FIGURES[name]
+        found = ogive.load(file, network)
+        return to_svg(found.graph, caption=found.caption, **options)
+
+    return drawn
+
+
+def _outline(file: str) -> Callable[[], str]:
+    return lambda: to_svg(ogive.load(file, _first(file)).graph, depth=0, legend=False)
+
+
+def _first(file: str) -> str:
+    """The first network of a file, at its first preset."""
+    return names_of(load_library(file))[0]
+
+
+def gallery_page() -> str:
+    """docs/gallery.md."""
+    out = [GALLERY]
+    for file in _drawn():
+        out.append(f"\n## {file}\n\n[{_first(file)}](../library/{file}.arch)\n\n![{file}](pictures/gallery/{file}.svg)")
+    return "\n".join(out) + "\n"
+
+
+def _drawn() -> list[str]:
+    """The files of the library; parts alone are in `std`."""
+    return sorted(place.stem for place in (ROOT / "library").glob("*.arch"))
+
+
 WRITTEN: Final[dict[str, Callable[[], str]]] = {
     "docs/primitives.md": page, "docs/errors.md": errors_page, "ogive/data/errors.json": errors_data,
     "dsl/grammar.json": grammar.data, "docs/library.md": library_page,
     "docs/systems.md": systems_page,
     **{f"docs/pictures/patterns/{name}.svg": _picture(name) for name in PICTURES},
+    "docs/gallery.md": gallery_page,
+    **{f"docs/pictures/figures/{name}.svg": _figure(name) for name in FIGURES},
+    **{f"docs/pictures/gallery/{file}.svg": _outline(file) for file in _drawn()},
 }
 """The files that this writes, with what is in them."""
 

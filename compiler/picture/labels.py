@@ -19,6 +19,8 @@ CELL: Final = 3
 NOTE: Final = 30
 """Letters of a line below a title."""
 
+SWATCH: Final = 16
+
 KEYS: Final = 4
 """Colours of the legend on one line."""
 
@@ -188,7 +190,9 @@ class Labels:
         """What colours, circles and lines mean that are in the picture; nothing where there are none."""
         rows = [row for box in drawing.boxes() for row in box.rows]
         families = {row.family for row in rows if row.op}
-        keys = [self._key(name, words) for name, words in FAMILY_WORDS.items() if name in families]
+        named = [(name, words) for name, words in FAMILY_WORDS.items() if name in families]
+        wide = max((round(text_width(words, SIZES["small"])) for _, words in named), default=0) + 8
+        keys = [self._key(name, words, wide) for name, words in named]
         symbols = {box.symbol for box in drawing.boxes() if box.symbol}
         said = [f"{symbol} {words}" for symbol, words in SYMBOL_WORDS.items() if symbol in symbols]
         if any(frame.count > 1 for frame in drawing.frames()) or any(row.detail.startswith("×") for row in rows):
@@ -199,7 +203,9 @@ class Labels:
             said.append("squares: which query (row) sees which key")
         most = 2 * KEYS if self.sideways else KEYS
         lines = [f"<TR>{''.join(keys[i : i + most])}</TR>" for i in range(0, len(keys), most)]
-        table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2" CELLPADDING="0">{"".join(lines)}</TABLE>'
+        across = min(most, len(keys)) * (wide + SWATCH)  # of a fixed size: else Graphviz spreads it over the page
+        table = (f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="{across}" '
+                 f'HEIGHT="{14 * len(lines)}">{"".join(lines)}</TABLE>')
         words = "".join(
             f"<TR><TD>{self.faint(escaped(line))}</TD></TR>" for line in wrapped(" · ".join(said), 72) if line
         ) if said else ""
@@ -208,11 +214,12 @@ class Labels:
             return ""
         return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{rest}{words}</TABLE>'
 
-    def _key(self, family: str, words: str) -> str:
+    def _key(self, family: str, words: str, wide: int) -> str:
         look = self.theme.look(family)
         swatch = (f'<TABLE BORDER="1" COLOR="{look.border}" BGCOLOR="{look.fill}" CELLBORDER="0" CELLSPACING="0" '
                   f'CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="12" HEIGHT="8"><TR><TD></TD></TR></TABLE>')
-        return f'<TD>{swatch}</TD><TD ALIGN="LEFT">{self.faint(words)}  </TD>'
+        return (f'<TD FIXEDSIZE="TRUE" WIDTH="{SWATCH}" HEIGHT="14">{swatch}</TD>'
+                f'<TD FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="14" ALIGN="LEFT">{self.faint(words)}</TD>')
 
     def faint(self, text: str) -> str:
         """Small words beside the large ones."""

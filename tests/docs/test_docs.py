@@ -111,7 +111,37 @@ def test_every_primitive_has_an_example_and_every_page_a_test(generate: ModuleTy
     assert set(generate.WRITTEN) == {
         "docs/primitives.md", "docs/errors.md", "docs/library.md", "ogive/data/errors.json", *pictures,
         "dsl/grammar.json",  # tests/dsl/test_grammar.py
+        "docs/gallery.md", "docs/systems.md", *networks(generate),
     }
+
+
+def networks(generate: ModuleType) -> set[str]:
+    """The pictures of networks, by their places."""
+    figures = {f"docs/pictures/figures/{name}.svg" for name in generate.FIGURES}
+    return figures | {f"docs/pictures/gallery/{place.stem}.svg" for place in (ROOT / "library").glob("*.arch")}
+
+
+def test_every_network_has_its_picture(generate: ModuleType) -> None:
+    """Each is on its page, and none is of a network that is gone."""
+    figures, gallery = ((ROOT / "docs" / page).read_text("utf-8") for page in ("pictures.md", "gallery.md"))
+    assert gallery == generate.WRITTEN["docs/gallery.md"](), "`python docs/generate.py docs/gallery.md` writes it"
+    there = [*(ROOT / "docs/pictures/figures").iterdir(), *(ROOT / "docs/pictures/gallery").iterdir()]
+    assert {str(place.relative_to(ROOT)) for place in there} == networks(generate)
+    for name in sorted(networks(generate)):
+        assert f"({name.removeprefix('docs/')})" in (figures if "/figures/" in name else gallery)
+
+
+@pytest.mark.parametrize(
+    "name", ["figures/vit", *(pytest.param(f"{a}/{b}", marks=pytest.mark.long) for a, b in (
+        ("figures", "swin"), ("figures", "unet"), ("figures", "detr"), ("figures", "googlenet"), ("gallery", "")))],
+)
+def test_pictures_of_networks_say_what_the_library_says(name: str, generate: ModuleType) -> None:
+    if not is_available():
+        pytest.skip("there is no Graphviz here")
+    for place in sorted(networks(generate)):
+        if place.startswith(f"docs/pictures/{name}"):
+            kept, made = (ROOT / place).read_text("utf-8"), generate.WRITTEN[place]()
+            assert words(kept) == words(made), f"`python docs/generate.py {place}` draws it anew"
 
 
 def test_every_pattern_has_its_picture(generate: ModuleType) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ogive
-from ogive.compiler.picture import to_svg
+from ogive.compiler.picture import arrange, to_svg
 from ogive.dsl.build import names_of
 from ogive.dsl.check import Report, check
 from ogive.dsl.dims import evaluate
@@ -88,6 +88,7 @@ def test_check_and_claims(path: Path) -> None:
 def test_drawing(path: Path, name: str) -> None:
     graph = report(path).built[name].graph
     assert ET.fromstring(to_svg(graph)).tag.endswith("svg")
+    assert sum(box.kind != "entry" for box in arrange(graph).boxes()) < 120
 
 
 @pytest.mark.parametrize(("path", "name"), NETWORKS)

@@ -85,6 +85,13 @@ def test_an_inset_lies_beside_its_outline(file: str, block: str, direction: str)
     in_order(found)
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_the_outline_can_be_read_in_a_column(file: str) -> None:
+    """8.5 cm across, the ordinary text has at least 6 points."""
+    left, _, right, _ = measure(to_dot(graph_of(file), depth=0)).page
+    assert 10 * min(1, 241 / (right - left)) > 6
+
+
 def test_labels_of_arrows_cover_no_box(network: Make) -> None:
     """Of a plain chain; where many arrows meet Graphviz may set a label close to one."""
     lines = "".join(f"    c{i} = conv({8 * i + 8}, 3x3, stride=2)\n    relu\n" for i in range(4))
