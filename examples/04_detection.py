@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from boxes import corners, overlaps
 from pictures import Figure
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
@@ -26,49 +27,32 @@ NOTHING = 10
 Answer = dict[str, Tensor]
 
 
-def corners(boxes: Tensor) -> Tensor:
-    """Centre, width, height to left, top, right, bottom: `... 4`."""
-    centre, size = boxes[..., :2], boxes[..., 2:]
-    return torch.cat([centre - size / 2, centre + size / 2], -1)
-
-
-def generous_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and generalised IoU (Rezatofighi et al. 2019, arXiv:1902.09630) of all pairs: `n 4`, `m 4` -> `n m`."""
-    a, b = corners(a)[:, None], corners(b)[None]
-    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
-    both = (high - low).clamp(min=0).prod(-1)
-    either = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - both
-    around = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
-    hull = around.prod(-1).clamp(min=1e-6)
-    iou = both / either.clamp(min=1e-6)
-    return iou, iou - (hull - either) / hull
-
-
 @torch.no_grad()
-def matched(answer: Answer, labels: Tensor, boxes: Tensor, i: int) -> tuple[Tensor, Tensor]:
-    """The queries of image i and the true boxes that they are given."""
-    true = (labels[i] >= 0).nonzero().flatten()
-    likely = answer["logits"][i].softmax(-1)[:, labels[i, true]]
-    _, overlap = generous_overlap(answer["boxes"][i], boxes[i, true])
-    cost = -likely + 5 * torch.cdist(answer["boxes"][i], boxes[i, true], p=1) - 2 * overlap
-    rows, cols = linear_sum_assignment(cost.numpy())
-    return torch.as_tensor(rows), true[torch.as_tensor(cols)]
+def matched(answer: Answer, labels: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, query and true box of each pair that is given to one another."""
+    named = labels.clamp(min=0)[:, None].expand(-1, answer["logits"].shape[1], -1)
+    likely = answer["logits"].softmax(-1).gather(-1, named)
+    _, overlap = overlaps(corners(answer["boxes"]), corners(boxes))
+    costs = -likely + 5 * torch.cdist(answer["boxes"], boxes, p=1) - 2 * overlap
+    pairs = []
+    for i, (cost, there) in enumerate(zip(costs, labels >= 0, strict=True)):
+        rows, cols = linear_sum_assignment(cost[:, there].numpy())
+        pairs += [(i, row, int(there.nonzero()[col])) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)]
+    image, query, true = torch.tensor(pairs).T
+    return image, query, true
 
 
 def set_loss(answer: Answer, labels: Tensor, boxes: Tensor) -> Tensor:
     """The loss of matched queries in digit and box, and of the others in that there is nothing."""
+    image, query, true = matched(answer, labels, boxes)
     wanted = torch.full(answer["logits"].shape[:2], NOTHING)
-    near, wide = [], []
-    for i in range(len(labels)):
-        rows, cols = matched(answer, labels, boxes, i)
-        wanted[i, rows] = labels[i, cols]
-        _, overlap = generous_overlap(answer["boxes"][i, rows], boxes[i, cols])
-        near.append((answer["boxes"][i, rows] - boxes[i, cols]).abs().sum(-1))
-        wide.append(1 - overlap.diagonal())
+    wanted[image, query] = labels[image, true]
     weight = torch.ones(NOTHING + 1)
     weight[NOTHING] = 0.2
     named = F.cross_entropy(answer["logits"].flatten(0, 1), wanted.flatten(), weight)
-    return named + 5 * torch.cat(near).mean() + 2 * torch.cat(wide).mean()
+    found, asked = answer["boxes"][image, query], boxes[image, true]
+    _, overlap = overlaps(corners(found)[:, None], corners(asked)[:, None])
+    return named + 5 * (found - asked).abs().sum(-1).mean() + 2 * (1 - overlap).mean()
 
 
 @torch.inference_mode()
@@ -78,7 +62,7 @@ def found(model: nn.Module, held_out: Scenes) -> float:
     right = every = 0
     for i, labels in enumerate(held_out.labels):
         true = labels[labels >= 0]
-        overlap, _ = generous_overlap(answer["boxes"][i], held_out.boxes[i, labels >= 0])
+        overlap, _ = overlaps(corners(answer["boxes"][i]), corners(held_out.boxes[i, labels >= 0]))
         named = answer["logits"][i].argmax(-1)[:, None] == true[None]
         right += int((named & (overlap >= 0.5)).any(0).sum())
         every += len(true)

@@ -59,6 +59,13 @@ class Figure:
         self.x += self.side + GAP
         self.width = max(self.width, self.x)
 
+    def line(self, words: list[tuple[str, str]]) -> None:
+        """Add a line of words, each with its colour, below what is there."""
+        text = " ".join(f'<tspan fill="{colour}">{escape(word)}</tspan>' for word, colour in words)
+        self.parts.append(f'<text x="{GAP}" y="{self.y + LINE - 5}" font-family="monospace">{text}</text>')
+        self.y += LINE
+        self.width = max(self.width, 2 * GAP + 7 * sum(len(word) + 1 for word, _ in words))
+
     def row(self) -> None:
         """Begin a new row."""
         self.x, self.y = GAP, self.y + self.side + LINE + GAP

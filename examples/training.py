@@ -51,7 +51,7 @@ def fit(
 ) -> None:
     """Train in place: AdamW, one cycle of learning rates, `steps` steps of `loss(step)`. On the way it shows the loss,
     and ten times what `news` says."""
-    optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
     columns = (
         TextColumn(f"  {title}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[news]}"),
