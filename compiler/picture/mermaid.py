@@ -74,11 +74,11 @@ class _Chart:
         if drawing.title:
             params = f", {amount(drawing.params)} parameters" if drawing.params else ""
             yield "---"
-            yield f"title: {json.dumps(printable(drawing.title) + params, ensure_ascii=False)}"
+            yield f"title: {json.dumps(_bare(drawing.title) + params, ensure_ascii=False)}"
             yield "---"
         yield f"flowchart {WAYS[drawing.direction]}"
-        if drawing.caption:  # braces would be read as settings
-            yield f"    %% {printable(' '.join(drawing.caption.split())).replace('{', '(').replace('}', ')')}"
+        if drawing.caption:
+            yield f"    %% {_bare(' '.join(drawing.caption.split()))}"
         yield from self._items(drawing.items, "    ")
         for link in drawing.links:
             yield f"    {self._link(link)}"
@@ -126,6 +126,11 @@ def _row(row: Row) -> str:
 def _title(frame: Frame) -> str:
     words = [frame.name, frame.title if frame.title != frame.name else "", f"×{frame.count}" if frame.count > 1 else ""]
     return _safe(" ".join(filter(None, words))) or " "
+
+
+def _bare(text: str) -> str:
+    """Text outside of labels, where there are no entities: braces would be read as settings, `<` as markup."""
+    return printable(text).translate(str.maketrans("{}<>", "()‹›"))
 
 
 def _safe(text: str) -> str:

@@ -122,15 +122,20 @@ def mirrored(there: Difference, back: Difference) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [
-    ("vit:ViT.Ti", "vit:ViT.S"), ("resnet:ResNet.r18", "resnet:ResNet.r50"), ("swin:Swin.T", "swinv2:SwinV2.T"),
-    ("unet:UNet", "segnet:SegNet"), ("vit:ViT.Ti", "resnet:ResNet.r18"),
+    ("vit:ViT.Ti", "vit:ViT.S"), ("unet:UNet", "segnet:SegNet"), ("vit:ViT.Ti", "resnet:ResNet.r18"),
+    pytest.param("resnet:ResNet.r18", "resnet:ResNet.r50", marks=pytest.mark.long),
+    pytest.param("swin:Swin.T", "swinv2:SwinV2.T", marks=pytest.mark.long),
+    pytest.param("detr:DETR", "bert:BERT.base", marks=pytest.mark.long),
 ])
 def test_networks_of_the_library_mirror_each_other(one: str, other: str) -> None:
     a, b = before(one).graph, before(other).graph
     mirrored(compare(a, b), compare(b, a))
 
 
-@pytest.mark.parametrize("network", [UNET, VIT, RESNET, "swin:Swin.T", "detr:DETR", "bert:BERT.base"])
+@pytest.mark.parametrize("network", [
+    UNET, VIT, RESNET,
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("swin:Swin.T", "detr:DETR", "bert:BERT.base")),
+])
 def test_a_network_is_itself(network: str) -> None:
     file, _, name = network.partition(":")
     again = build(load_library(file), name).graph

@@ -54,7 +54,7 @@ def hostile(graph: Graph) -> Drawing:
     drawing = arrange(graph, depth=9)
     links = tuple(replace(link, label=next(words)) for link in drawing.links)
     items = tuple(map(item, drawing.items))
-    return replace(drawing, title=next(words), caption="a {b} %%{init: x}%%\nend", items=items, links=links)
+    return replace(drawing, title="".join(HOSTILE), caption="a {b} %%{init: x}%%\nend", items=items, links=links)
 
 
 def well_formed(text: str) -> None:
