@@ -76,7 +76,7 @@ def opening(tab: Page, place: Path, until: str, mark: str) -> float:
 
 
 def toggling(tab: Page, place: Path, rounds: int) -> list[float]:
-    """Seconds from a click to the picture with a block closed, then open; the first starts the worker, and is left out."""
+    """Seconds from a click to the picture, a block closed and opened in turn; the first starts the worker: left out."""
     tab.open(place.as_uri())
     found = []
     for i in range(rounds + 1):
