@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ogive.commands.failure import tell
 from ogive.commands.options import AsJson
-from ogive.commands.output import as_json, human, progress, table
+from ogive.commands.output import as_json, human, progress, table, write_whole
+from ogive.dsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,9 @@ def list_library(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="Only these files, a line for every preset.")
     ] = None,
+    chart: Annotated[
+        str | None, typer.Option("--chart", metavar="FILE.svg", help="Draw them: multiply-adds, parameters, years.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """List the networks of the library.
@@ -29,9 +34,12 @@ def list_library(
     any size.
     """
     from ogive.catalogue import catalogue
+    from ogive.chart import chart as drawn
     from ogive.dsl.load import library_names
     from ogive.sources import open_source
 
+    if chart is not None and not chart.endswith(".svg"):
+        raise fail("A803", f"a chart is an SVG file, and `{chart}` is none", help="as in `--chart library.svg`")
     files = names or list(library_names())
     found: list[Entry] = []
     with progress("reading the library", after=0.5) as step:
@@ -46,6 +54,10 @@ def list_library(
     else:
         heads = ("file", "network", "presets", "params", "MACs", "paper")
         table(heads, [cells(entry) for entry in found], right=(3, 4), wrap=5)
+    if chart is not None:
+        with write_whole(chart) as path:
+            path.write_text(drawn(found), encoding="utf-8")
+        tell(f"wrote {chart}")
 
 
 def cells(entry: Entry) -> list[str]:

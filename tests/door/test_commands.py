@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,19 @@ def test_list() -> None:
     assert isinstance(data, list) and data[0]["variants"][2] == {
         "name": "ViT.B", "params": 86_567_656, "macs": 17_563_828_224, "at": "",
     }
+
+
+def test_a_chart_of_the_library() -> None:
+    """A disc for each network, further right with more multiply-adds, its area the parameters, beside it its name."""
+    assert "wrote chart.svg" in ogive("list", "vgg", "vit", "alexnet", "--chart", "chart.svg").err
+    marks = [x for x in ET.parse("chart.svg").getroot() if x.tag.rpartition("}")[2] in ("circle", "text")]
+    found = {name.text: disc for disc, name in pairwise(marks) if disc.tag.endswith("circle")}
+    years = [x.text for x in marks if x.get("text-anchor") == "end"]
+    assert set(found) == {"AlexNet", "VGG.v16", "ViT.B"} and years == ["2012", "2014", "2020"]
+    x, r = ({name: float(disc.get(key, "")) for name, disc in found.items()} for key in ("cx", "r"))
+    assert x["AlexNet"] < x["VGG.v16"] < x["ViT.B"]
+    assert (r["VGG.v16"] / r["AlexNet"]) ** 2 == pytest.approx(138_357_544 / 61_100_840, rel=0.03)
+    refused(ogive("list", "vit", "--chart", "chart.png"), 2, "a chart is an SVG file", "--chart library.svg")
 
 
 @pytest.mark.long
