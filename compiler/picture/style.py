@@ -14,7 +14,7 @@ from typing import Final
 
 from ogive.dsl.diagnostics import fail, offer
 
-__all__ = ["FAMILIES", "FONT", "LINES", "MOTIF", "SIZES", "THEMES", "Look", "Theme", "look", "theme_of"]
+__all__ = ["FAMILIES", "FONT", "LINES", "MOTIF", "SIZES", "THEMES", "Look", "Theme", "theme_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,3 @@ def theme_of(name: str) -> Theme:
     if name not in THEMES:
         raise fail("A803", f"there is no theme `{name}`", help=offer(name, tuple(THEMES), "the themes"))
     return THEMES[name]
-
-
-def look(family: str) -> Look:
-    """How a family is drawn in the theme `light`."""
-    return LIGHT.look(family)
