@@ -38,9 +38,9 @@ def docstrings(place: Path) -> Iterator[str]:
 
 
 def words_of(places: list[Path]) -> list[str]:
-    """The words of these modules, in small letters; what is said twice is read once."""
-    said = dict.fromkeys(text for place in places for text in docstrings(place))
-    return [word for text in said for word in re.findall(r"[a-z]+", text.lower())]
+    """The words and signs of these modules, in small letters; what is said twice is read once, sessions are not."""
+    said = dict.fromkeys(text for place in places for text in docstrings(place) if ">>>" not in text)
+    return [word for text in said for word in re.findall(r"[a-z]+|[^\sa-z]", text.lower())]
 
 
 def stretches(words: list[str], numbers: dict[str, int]) -> Tensor:

@@ -153,6 +153,13 @@ def test_variant(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_masked_words(tmp_path: Path) -> None:
+    """In modules that it never saw it names many more than the commonest word would."""
+    shares = run("08_masked_words", tmp_path, quick=False)
+    assert shares["guessed"] > 1.4 * shares["commonest word"]
+
+
+@pytest.mark.long
 def test_two_stages(tmp_path: Path) -> None:
     shares = run("09_two_stages", tmp_path, quick=False)
     assert shares["found"] > 0.9 and shares["right"] > 0.9
