@@ -154,9 +154,9 @@ def test_variant(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_masked_words(tmp_path: Path) -> None:
-    """In modules that it never saw it names many more than the commonest word would."""
+    """In modules that it never saw it names twice as many as the commonest word would, at least."""
     shares = run("08_masked_words", tmp_path, quick=False)
-    assert shares["guessed"] > 1.4 * shares["commonest word"]
+    assert shares["guessed"] > 2 * shares["commonest word"]
 
 
 @pytest.mark.long
