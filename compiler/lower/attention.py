@@ -53,11 +53,9 @@ def attend(emit: Emit, node: Node, *xs: Value) -> Value:
     heads = [_heads(emit, op, x, t, made.shape[0]) for x, t in zip(data, types, strict=True)]
     q, k, v = heads * 3 if len(heads) == 1 else heads
     q_type, k_type, v_type = types * 3 if len(types) == 1 else types
-    groups = op.groups(q_type, k_type, v_type)
-    if groups > 1:
-        k, v = (emit.method("repeat_interleave", x, groups, 1) for x in (k, v))
     use = _Use(emit, op, position_axis(q_type), position_axis(k_type), given)
     use.widths = op.qkv(types)[0].channels, op.width(q_type, k_type, v_type)
+    use.groups = op.groups(q_type, k_type, v_type)
     y = use.mechanism(op.over, q, k, v) if isinstance(op.over, Mechanism) else use.pairs(op.over, q, k, v)
     if not is_image(q_type):
         return emit.method("flatten", emit.method("transpose", y, 1, 2), 2)
@@ -121,6 +119,15 @@ class _Use:
         self.heads: tuple[int, ...] = tuple(range(op.heads))
         self.at = ""
         self.widths: tuple[Dim | None, Dim | None] = (None, None)
+        self.groups = 1
+
+    def _alone(self, k: Value, v: Value) -> tuple[Value, Value]:
+        """Keys and values of each head, for what knows no heads that share them."""
+        if self.groups == 1:
+            return k, v
+        groups, self.groups = self.groups, 1
+        a, b = (self.emit.method("repeat_interleave", x, groups, 1) for x in (k, v))
+        return a, b
 
     # ------------------------------------------------------------------------------------ pairs
     def pairs(self, over: Pattern, q: Value, k: Value, v: Value) -> Value:
@@ -137,6 +144,8 @@ class _Use:
         causal = over == Causal() and square and not added and not mixed and op.score in ("dot", "cosine")
         if op.score == "cosine":
             q, k = (emit.call(F.normalize, x, dim=-1) for x in (q, k))
+        if op.score in ("additive", "distance") or mixed:
+            k, v = self._alone(k, v)
         if op.score in ("additive", "distance"):
             fixed = 1.0 if "scale" in self.given else self._number()
             return self._written(q, k, v, self._both(seen, q, mask), fixed)
@@ -160,7 +169,8 @@ class _Use:
         def keep(module: nn.Module, *inputs: Value) -> Value:
             return self.emit.module(module, *inputs, at=f"{self.at}core", shelved=True)
 
-        return core(self.emit.call, keep, q, k, v, mask, scale=scale, causal=causal, drop=self.op.drop)
+        return core(self.emit.call, keep, q, k, v, mask, scale=scale, causal=causal, drop=self.op.drop,
+                    grouped=self.groups > 1)
 
     def _written(
         self, q: Value, k: Value, v: Value, mask: Value | None, scale: float | None
@@ -233,6 +243,7 @@ class _Use:
         """Attention that forms no N x N; weights lie under `prefix`."""
         emit, op = self.emit, self.op
         core = f"{self.at}core"
+        k, v = self._alone(k, v)
         if isinstance(over, Mixed):
             return self._mixed(over, q, k, v)
         seen = self._mask()

@@ -199,9 +199,10 @@ class PatternMask(Cached):
 class SetAttention(nn.Module):
     """softmax(q k^T scale + bias) v over a set of pairs: torch's fused attention under a mask of all pairs.
 
-    `seen` says which pairs, `bias` how the values of a bias are looked up; either may be missing. A mask is True where
-    a query may see a key, or added; `queries` and `keys` are (tokens before the grid, behind it, *grid). Where `walked`
-    is given it computes what it does not refuse (`kernels/attention.py`), products in its `precision`.
+    Several heads of q may share one of k and v. `seen` says which pairs, `bias` how the values of a bias are looked up;
+    either may be missing. A mask is True where a query may see a key, or added; `queries` and `keys` are (tokens before
+    the grid, behind it, *grid). Where `walked` is given it computes what it does not refuse (`kernels/attention.py`),
+    products in its `precision`.
     """
 
     def __init__(self, scale: float | None = None, drop: float = 0.0, causal: bool = False) -> None:
@@ -221,7 +222,7 @@ class SetAttention(nn.Module):
         drop = self.drop if self.training else 0.0
         return F.scaled_dot_product_attention(
             q, k, v, attn_mask=self.hidden(q, queries, keys, mask, table), dropout_p=drop, is_causal=self.causal,
-            scale=self.scale,
+            scale=self.scale, enable_gqa=q.shape[1] != k.shape[1],
         )
 
     def hidden(

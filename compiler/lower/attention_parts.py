@@ -86,6 +86,9 @@ class PartsAttention(SetAttention):
         walk = self.walk(q, queries, keys)
         if walk is None:
             return SetAttention.forward(self, q, k, v, queries, keys, mask, table)
+        groups = q.shape[1] // k.shape[1]
+        if groups > 1:  # parts may be of some heads alone
+            k, v = (x.repeat_interleave(groups, 1) for x in (k, v))
         noise = (drop, *torch.randint(2**31, (3,)).tolist()) if drop else None
         about = _About(walk, self.bias, queries, keys, self.of, self.scale, noise)
         given = (q, k, v, mask, table)

@@ -92,7 +92,7 @@ def _products(choice: Chosen) -> str:
 
 def _by_module(module: Network, node: fx.Node, choice: Chosen) -> fx.Node:
     """The call of a module that knows its kernel, in place of a call of torch's attention."""
-    told: dict[str, Any] = dict(node.kwargs)
+    told: dict[str, Any] = {name: x for name, x in node.kwargs.items() if name != "enable_gqa"}
     core = PlainAttention(choice, told.pop("scale", None), bool(told.pop("is_causal", False)))
     path = f"{module.meta['ogive']['shelf']}.{node.name}"
     set_module(module, path, core)
@@ -138,7 +138,11 @@ class PlainAttention(nn.Module):
                 return found
         if self.precision in WORDS:
             return self._by_codes(q, k, v, attn_mask, dropout_p)
-        more: dict[str, Any] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": self.causal}
+        groups = q.shape[1] // k.shape[1]
+        if groups > 1 and self.kernel == "sdpa-efficient":  # it knows no heads that share keys
+            k, v, groups = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1), 1
+        more: dict[str, Any] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": self.causal,
+                                "enable_gqa": groups > 1}
         backend = BACKENDS.get(self.kernel or "")
         if backend is None or not q.is_cuda:
             return F.scaled_dot_product_attention(q, k, v, scale=self.scale, **more)
@@ -154,7 +158,8 @@ class PlainAttention(nn.Module):
             return by_levels(a, b, v, mask, self.scale, self.causal, self.precision, self.reach)
         mask = mask.float() if mask is not None and mask.is_floating_point() else mask
         found = F.scaled_dot_product_attention(
-            a, b, v.float(), attn_mask=mask, is_causal=self.causal, scale=self.scale)
+            a, b, v.float(), attn_mask=mask, is_causal=self.causal, scale=self.scale,
+            enable_gqa=q.shape[1] != k.shape[1])
         return found.to(v.dtype)
 
     def _walked(self, heads: int) -> Walked:

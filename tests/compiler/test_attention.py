@@ -181,17 +181,25 @@ network N:
     close(compiled(text)(x, y), reference(a, b, b, 2, seen).transpose(1, 2).unflatten(2, (4, 6)))
 
 
-def test_grouped_queries_share_keys() -> None:
-    text = """
+@pytest.mark.parametrize("over", ["dense", "sliding(3)", "causal & ~self", "per_head([causal, dense])"])
+def test_grouped_queries_share_keys(over: str) -> None:
+    """Keys are not repeated for the heads that share them, but where parts of a set are walked one by one."""
+    text = f"""
 network N:
     input q: B N 12, k: B M 6, v: B M 6
-    attended = q, k, v -> attend(4)
+    attended = q, k, v -> attend(4, over={over})
 """
-    q, k, v = random(2, 5, 12), random(2, 7, 6, seed=2), random(2, 7, 6, seed=3)
+    module, p = compiled(text), pattern_of(over)
+    assert not [n for n in module.graph.nodes if n.target == "repeat_interleave"]
+    q, k, v = (x.requires_grad_() for x in (random(2, 7, 12), random(2, 7, 6, seed=2), random(2, 7, 6, seed=3)))
     wide = [x.unflatten(2, (2, 3)).repeat_interleave(2, 2).flatten(2) for x in (k, v)]
-    found = compiled(text)(q, k, v)
-    assert found.shape == (2, 5, 12)
-    close(found, reference(q, *wide, 4))
+    found = module(q, k, v)
+    seen = torch.stack([by_definition(p, Space.of(7), head) for head in range(4)])
+    wanted = reference(q, *wide, 4, seen)
+    close(found, wanted)
+    grad = torch.randn_like(wanted)
+    for x, y in zip(*(torch.autograd.grad(out, (q, k, v), grad) for out in (found, wanted)), strict=True):
+        close(x, y)
 
 
 # --------------------------------------------------------------------------------------------- masks of the file

@@ -152,9 +152,10 @@ def test_two_sequences(over: str, queries: int, keys: int) -> None:
         close(x, y)
 
 
-def test_heads_of_queries_may_share_keys() -> None:
+@pytest.mark.parametrize("over", ["sliding(5)", pytest.param("per_head([causal, sliding(5)])", marks=pytest.mark.long)])
+def test_heads_of_queries_may_share_keys(over: str) -> None:
     """Two heads of queries with one of keys and values are as with two equal ones."""
-    core = Core("sliding(5)", 40)
+    core = Core(over, 40)
     q, k, v = data(40, heads=1)
     found = core(q, k, v)
     grad = torch.randn_like(found)
