@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ogive.dsl import limits
 from ogive.dsl.conditions import Condition, Contradiction
-from ogive.dsl.diagnostics import fail
+from ogive.dsl.diagnostics import Label, fail
 from ogive.dsl.dims import Dim, evaluate, symbol, symbols
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Guard
@@ -33,8 +33,9 @@ def guards_of(rooms: Sequence[Room], guards: Sequence[Guard]) -> list[Guard]:
     """The demands as guards: for each letter the strongest, unless the other guards say it already.
 
     Raises:
-        ArchError: A206, no size that the other guards allow is large enough.
+        ArchError: A206, no size that the other guards allow is large enough, or no size satisfies these.
     """
+    facts = _together(guards)
     least: dict[str, int] = {}
     strongest: dict[str, Room] = {}
     other: list[tuple[Condition, Room]] = []
@@ -50,9 +51,6 @@ def guards_of(rooms: Sequence[Room], guards: Sequence[Guard]) -> list[Guard]:
     asked = [(Condition("less_equal", least[name], symbol(name)), room) for name, room in strongest.items()]
     if not asked and not other:
         return []
-    facts = Facts()
-    for guard in guards:
-        facts = facts.with_condition(guard.condition)
     made: list[Guard] = []
     for condition, room in (*asked, *other):
         holds = facts.holds(condition)
@@ -67,6 +65,26 @@ def guards_of(rooms: Sequence[Room], guards: Sequence[Guard]) -> list[Guard]:
         if holds is None:
             made.append(Guard(condition, room.text, room.span, room.when))
     return made
+
+
+def _together(guards: Sequence[Guard]) -> Facts:
+    """What the guards say together. Each run of a block knows its own: here they meet for the first time.
+
+    Raises:
+        ArchError: A206, one contradicts those above it.
+    """
+    facts = Facts()
+    for i, guard in enumerate(guards):
+        try:
+            facts = facts.with_condition(guard.condition)
+        except Contradiction:
+            shared = [g for g in guards[:i] if g.condition.symbols & guard.condition.symbols]
+            labels = [Label(g.span, f"this needs `{g.condition.show()}`") for g in shared[:1] if g.span != guard.span]
+            said = " and ".join(f"`{g.condition.show()}`" for g in (*shared[:1], guard))
+            raise fail("A206", f"no input satisfies {said}", guard.span, label=f"this needs `{guard.condition.show()}`",
+                       labels=labels, help="each run of a block reads its sizes anew: see that its inputs fit each time"
+                       ) from None
+    return facts
 
 
 def _least(room: Room, name: str, known: int) -> int | None:
