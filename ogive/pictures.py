@@ -19,6 +19,7 @@ def draw(
     net: Network | Graph, path: str | os.PathLike[str], *, depth: int | None = None, title: str | None = None,
     caption: str | None = None, expand: Sequence[str] = (), collapse: Sequence[str] = (), direction: str = "down",
     theme: str = "light", inset: str | None = None, sizes: Mapping[str, int] | None = None, legend: bool = True,
+    width: str | None = None,
 ) -> Path:
     """Draw a network to a file: `.svg`, `.png`, `.pdf` or `.dot` by the path's end, written whole or not at all; `.mmd`
     is Mermaid for Markdown pages, `.model-explorer.json` opens in Google's Model Explorer.
@@ -36,11 +37,16 @@ def draw(
         inset: a block, by its name or path, that is blown up beside the outline, as figures of papers do.
         sizes: numbers for free sizes of the input, `{"H": 224}`, to stand in the shapes.
         legend: whether colours and signs are explained below.
+        width: that of the paper, `8.5cm`, `85mm` or `3.3in`: so wide the picture is made, and without a `depth` opened
+            as deep as its smallest words have 5 points there.
+
+    Warns where a picture to the depth that was asked for cannot be drawn, and is closed to one that can; and where
+    words come out smaller than 5 points on paper of the width.
 
     Raises:
         ArchError: A810 the end of the path, A811 its folder, A812 no Graphviz (the DOT text is then left beside),
-            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes, A818 no such part or block, A803
-            no such direction or theme, or a part both opened and closed, A802 no such size.
+            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 even the outline has too many boxes, A818 no such
+            part or block, A803 no such direction, theme or width, or a part both opened and closed, A802 no such size.
     """
     if isinstance(net, Network) and caption is None:
         caption = net.caption
@@ -48,7 +54,7 @@ def draw(
     write = draw_text if is_text(path) else picture.draw
     return write(
         graph, path, depth=depth, title=title, caption=caption or None, expand=expand, collapse=collapse,
-        direction=direction, theme=theme, inset=inset, sizes=sizes, legend=legend,
+        direction=direction, theme=theme, inset=inset, sizes=sizes, legend=legend, width=width,
     )
 
 

@@ -11,14 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from ogive.compiler.picture.dot import dot_text
-from ogive.compiler.picture.inset import inset_dot
-from ogive.compiler.picture.layout import MOST_BOXES, arrange, arranger
+from ogive.compiler.picture.layout import MOST_BOXES, Arranger, arrange, arranger
 from ogive.compiler.picture.model import DIRECTIONS, Drawing
 from ogive.compiler.picture.page import html_of, model_of
 from ogive.compiler.picture.pattern import lay_out
 from ogive.compiler.picture.pattern_write import page_dot, page_svg
 from ogive.compiler.picture.render import INSTALL, is_available, picture_of, place_for, suffix_of, write
+from ogive.compiler.picture.static import Wish, drawing_of, rendered
 from ogive.compiler.picture.style import THEMES, theme_of
 from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph
@@ -44,6 +43,7 @@ class Options(TypedDict, total=False):
     inset: str | None
     sizes: Mapping[str, int] | None
     legend: bool
+    width: str | None
 
 
 def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) -> Path:
@@ -63,21 +63,26 @@ def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) ->
         inset: a block, by its name or path, that is blown up beside the outline, as papers do.
         sizes: numbers for free sizes of the input, to stand in the shapes.
         legend: whether colours and signs are explained below.
+        width: that of the paper, `8.5cm`, `85mm` or `3.3in`: so wide the picture is made, and without a `depth` opened
+            as deep as its smallest words have 5 points there.
+
+    Warns where a picture to the depth that was asked for cannot be drawn, and is closed to one that can; and where
+    words come out smaller than 5 points on paper of the width.
 
     Raises:
         ArchError: A810 the end of the path, A811 its folder, A812 no Graphviz (the DOT text is then left beside),
-            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 too many boxes, A818 no such part or block, A803
-            no such direction or theme, or a part both opened and closed, A802 no such size.
+            A813 Graphviz failed, A814 no fonts for a PNG or PDF, A815 even the outline has too many boxes, A818 no such
+            part or block, A803 no such direction, theme or width, or a part both opened and closed, A802 no such size.
     """
     place = Path(path)
     if place.suffix.lower() == ".html":
         place_for(place)
-        for name, plain in (("inset", None), ("theme", "light"), ("direction", "down")):
+        for name, plain in (("inset", None), ("theme", "light"), ("direction", "down"), ("width", None)):
             if options.get(name, plain) != plain:
                 what = f"`{name}` says nothing of a page"
                 notes = ("a page goes down, its blocks open, and its colours follow the reader's system",)
                 raise fail("A803", what, notes=notes, help=f"leave `{name}` out, or draw to .svg, .png, .pdf or .dot")
-        drawing = arrange(graph, depth=options.get("depth"), **_arranged(options))
+        drawing = drawing_of(arranger(graph, **_arranged(options)), options.get("depth"))
         model = model_of(
             graph, drawing, title=options.get("title") or "", caption=options.get("caption") or "",
             sizes=options.get("sizes"),
@@ -88,35 +93,37 @@ def draw(graph: Graph, path: str | PathLike[str], **options: Unpack[Options]) ->
                    help=f"`{place.with_suffix('.html').name}`")
     suffix = suffix_of(place)
     place_for(place)
-    text = to_dot(graph, **options)
+    make, wish = _wished(graph, options)
     if suffix != "dot" and not is_available():
-        beside = write(text.encode("utf-8"), place.with_suffix(".dot"))
+        beside = write(rendered(make, wish, "dot"), place.with_suffix(".dot"))
         raise fail(
             "A812", f"there is no Graphviz here to draw a .{suffix} with", help=INSTALL,
             notes=(f"the drawing was left in `{beside}`, which Graphviz can draw elsewhere",),
         )
-    return write(picture_of(text, suffix), place)
+    return write(rendered(make, wish, suffix), place)
 
 
 def to_dot(graph: Graph, **options: Unpack[Options]) -> str:
     """The DOT text of a network; the same graph gives the same text in every run. With `inset` it holds the places of
-    everything, which Graphviz has to find first.
+    everything, which Graphviz has to find first; with `width`, Graphviz has measured it.
 
     Raises:
         ArchError: as `draw`, save for the file.
     """
-    theme, legend = options.get("theme", "light"), options.get("legend", True)
+    return rendered(*_wished(graph, options), "dot").decode("utf-8")
+
+
+def _wished(graph: Graph, options: Options) -> tuple[Arranger, Wish]:
+    theme = options.get("theme", "light")
     theme_of(theme)
-    make = arranger(graph, **_arranged(options))
-    depth, block = options.get("depth"), options.get("inset")
-    if block is not None:
-        return inset_dot(make, block, theme, depth=depth, legend=legend)
-    return dot_text(make.automatic() if depth is None else make.at(depth), theme, legend=legend)
+    wish = Wish(options.get("depth"), options.get("inset"), theme, options.get("legend", True), options.get("width"))
+    return arranger(graph, **_arranged(options)), wish
 
 
 def _arranged(options: Options) -> Any:
     """Those of the options that say what stands in a drawing, and not how it looks."""
-    return {name: value for name, value in options.items() if name not in ("theme", "inset", "legend", "depth")}
+    look = ("theme", "inset", "legend", "depth", "width")
+    return {name: value for name, value in options.items() if name not in look}
 
 
 def to_svg(graph: Graph, **options: Unpack[Options]) -> str:
@@ -125,7 +132,7 @@ def to_svg(graph: Graph, **options: Unpack[Options]) -> str:
     Raises:
         ArchError: as `draw`, save for the file.
     """
-    return picture_of(to_dot(graph, **options), "svg").decode("utf-8")
+    return rendered(*_wished(graph, options), "svg").decode("utf-8")
 
 
 def draw_pattern(

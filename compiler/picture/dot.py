@@ -227,7 +227,8 @@ class _Writer:
             self.vias.add((link.source, link.target))
             # A cluster of their own: else dot lets labels beside push the line aside.
             with page.subgraph(name=f"cluster_skip_{self._name(f'{link.source} {link.target}')}") as side:
-                side.attr(style="invis", label="", margin="0", id=self._identity("skip", f"{link.source} {link.target}"))
+                id = self._identity("skip", f"{link.source} {link.target}")  # else that of the frame, a second time
+                side.attr(style="invis", label="", margin="0", id=id)
                 names = [self._point(side, f"{link.source} {link.target} {end}") for end in ("from", "to")]
                 side.edge(*names, arrowhead="none", weight="50")
             with page.subgraph(graph_attr={"rank": "same"}) as rank:

@@ -42,14 +42,15 @@ def is_text(path: str | PathLike[str]) -> bool:
 
 def draw_text(
     graph: Graph, path: str | PathLike[str], *, title: str | None = None, caption: str | None = None,
-    inset: str | None = None, legend: bool = True, sizes: Mapping[str, int] | None = None, **options: Any,
+    inset: str | None = None, legend: bool = True, sizes: Mapping[str, int] | None = None, width: str | None = None,
+    **options: Any,
 ) -> Path:
     """Write a network as Mermaid (`.mmd`) or for Model Explorer (`.model-explorer.json`), whole or not at all.
 
     Args:
         title: the heading; the network's name where it is None.
         caption: words below the heading, where the format has room for them.
-        inset: not taken.
+        inset, width: not taken.
         legend: these have none, so False says nothing.
         sizes: numbers for free sizes of the input: in Mermaid they stand in the shapes, in Model Explorer
             multiply-adds are counted at them.
@@ -63,6 +64,8 @@ def draw_text(
     place_for(place)
     if inset is not None:
         raise fail("A803", "an inset needs a picture, and this is a text", help="leave it out, or draw to .svg")
+    if width is not None:
+        raise fail("A803", "a width is that of a picture, and this is a text", help="leave it out, or draw to .svg")
     if place.name.lower().endswith(MERMAID):
         text = to_mermaid(graph, title=title, caption=caption, sizes=sizes, **options)
     else:

@@ -14,7 +14,7 @@ from typing import Final
 from ogive.compiler.cost.sizes import check_sizes
 from ogive.compiler.picture.choice import Choice, choice_of
 from ogive.compiler.picture.fold import Folding, fold
-from ogive.compiler.picture.measure import scale
+from ogive.compiler.picture.measure import PAGE, scale
 from ogive.compiler.picture.model import DIRECTIONS, Direction, Drawing
 from ogive.compiler.picture.regions import MOST_BOXES, Layout
 from ogive.compiler.picture.rise import columns
@@ -22,7 +22,7 @@ from ogive.compiler.picture.words import Shapes
 from ogive.dsl.diagnostics import ArchError, fail, offer
 from ogive.dsl.graph import Graph
 
-__all__ = ["MOST", "MOST_BOXES", "Arranger", "arrange", "arranger", "direction_of", "whole"]
+__all__ = ["MOST", "MOST_BOXES", "Arranger", "arrange", "arranger", "direction_of", "size_of", "whole"]
 
 MOST: Final = 60
 """How many boxes a picture has at most where `depth` is not given: what a page holds."""
@@ -100,6 +100,9 @@ class Arranger:
     shapes: Shapes | None = None
     shut: frozenset[str] = frozenset()
     hints: dict[str, str] = field(default_factory=dict)
+    page: tuple[float, float] = PAGE
+    """Points across and down that a picture may take."""
+    smallest: float = SMALLEST
 
     def layout(self, level: int, *, once: bool, dense: bool) -> Layout:
         """The parts at one depth."""
@@ -122,29 +125,51 @@ class Arranger:
         drawing, _ = self.first(level, (False, False), (False, True))
         return self.beside(drawing, AIRY)
 
-    def automatic(self) -> Drawing:
-        """As deep as can be read."""
-        best, level = None, 0
+    def deepest(self, level: int, most: int = MOST_BOXES) -> tuple[Drawing, int]:
+        """Everything open down to the last depth before `level` at which there are at most so many boxes; and which.
+
+        Raises:
+            ArchError: A815, even the outline has more.
+        """
+        best, depth = self.at(0), 0
+        while depth + 1 < level:
+            try:
+                drawing = self.at(depth + 1)
+            except ArchError:
+                break
+            if size_of(drawing) > most:
+                break
+            best, depth = drawing, depth + 1
+        return best, depth
+
+    def readable(self) -> list[Drawing]:
+        """The outline, and what is opened deeper step by step, as long as it can be read."""
+        found: list[Drawing] = []
         while True:
             try:
-                drawing, cut = self.first(level, (False, False), (True, False), (True, True))
+                drawing, cut = self.first(len(found), (False, False), (True, False), (True, True))
             except ArchError:
-                if best is None:
+                if not found:
                     raise
-                return best
+                return found
             drawing = self.beside(drawing)
-            if best is not None and (_size(drawing) > MOST or scale(drawing) < SMALLEST):
-                return best
+            if found and (size_of(drawing) > MOST or scale(drawing, self.page) < self.smallest):
+                return found
+            found.append(drawing)
             if not cut:
-                return drawing
-            best, level = drawing, level + 1
+                return found
+
+    def automatic(self) -> Drawing:
+        """As deep as can be read."""
+        return self.readable()[-1]
 
     def beside(self, drawing: Drawing, most: int = MOST) -> Drawing:
         """The drawing with its stages side by side: where it is large, and where a page shows them larger so."""
         if drawing.direction in ("left", "right"):
             return drawing
         wide = columns(drawing)
-        return wide if wide.columns and (_size(drawing) > most or scale(wide) > scale(drawing)) else drawing
+        larger = scale(wide, self.page) > scale(drawing, self.page)
+        return wide if wide.columns and (size_of(drawing) > most or larger) else drawing
 
 
 def whole(graph: Graph, folding: Folding, depth: int, shapes: Shapes | None = None) -> Drawing:
@@ -156,5 +181,6 @@ def whole(graph: Graph, folding: Folding, depth: int, shapes: Shapes | None = No
     return Layout(graph, folding, depth, once=False, dense=False, shapes=shapes).drawing("", "")
 
 
-def _size(drawing: Drawing) -> int:
+def size_of(drawing: Drawing) -> int:
+    """How many boxes are seen."""
     return sum(1 for box in drawing.boxes() if box.kind != "entry")

@@ -56,12 +56,12 @@ def is_wide(row: Row, params: str) -> bool:
     return bool(row.name) and row.name != row.op and not row.small and row_width(row, params) > WIDEST
 
 
-def scale(drawing: Drawing) -> float:
-    """How far a drawing must be made smaller to fit a page: 1 where it need not."""
+def scale(drawing: Drawing, page: tuple[float, float] = PAGE) -> float:
+    """How far a drawing must be made smaller to fit a page of these points: 1 where it need not."""
     across, along = extent(drawing)
     if drawing.direction in ("left", "right"):
         across, along = along, across
-    return min(1.0, PAGE[0] / max(across, 1.0), PAGE[1] / max(along, 1.0))
+    return min(1.0, page[0] / max(across, 1.0), page[1] / max(along, 1.0))
 
 
 def extent(drawing: Drawing) -> tuple[float, float]:

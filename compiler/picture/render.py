@@ -73,16 +73,16 @@ def has_fonts() -> bool:
     )
 
 
-def picture_of(dot: str, suffix: str) -> bytes:
-    """The picture of a DOT text.
+def picture_of(dot: str, suffix: str, dpi: int = DPI) -> bytes:
+    """The picture of a DOT text; a PNG has so many dots to the inch.
 
     Raises:
         ArchError: A812 there is no Graphviz, A813 it failed or took longer than 30 s, A814 there is no font.
     """
-    return dot.encode("utf-8") if suffix == "dot" else run(dot, suffix)
+    return dot.encode("utf-8") if suffix == "dot" else run(dot, suffix, dpi)
 
 
-def run(dot: str, suffix: str) -> bytes:
+def run(dot: str, suffix: str, dpi: int = DPI) -> bytes:
     """What Graphviz makes of a DOT text: a picture; with `dot`, the text with the place of everything in it, with
     `json0` the places alone.
 
@@ -94,12 +94,13 @@ def run(dot: str, suffix: str) -> bytes:
             "A814", f"this machine has no fonts, so every letter of a .{suffix} would be an empty box",
             help="install a font (`apt install fonts-dejavu`), or draw to .svg, which brings its text as text",
         )
-    found = [engine for engine in (_system, _wheel) if engine(suffix) is not None]
+    setting = f"-Gdpi={dpi}" if suffix == "png" else ""
+    found = [engine for engine in (_system, _wheel) if engine(suffix, setting) is not None]
     if not found:
         raise fail("A812", f"there is no Graphviz here to draw a .{suffix} with", help=INSTALL)
     reasons = []
     for engine in found:
-        command = engine(suffix)
+        command = engine(suffix, setting)
         assert command is not None
         try:
             done = subprocess.run(command, input=dot.encode("utf-8"), capture_output=True, timeout=SECONDS, check=False)
@@ -153,17 +154,17 @@ def place_for(path: Path) -> None:
         raise fail("A811", f"the folder `{path.parent}` {what}", help="make it first, or choose another place")
 
 
-def _system(suffix: str) -> list[str] | None:
+def _system(suffix: str, setting: str = "") -> list[str] | None:
     dot = shutil.which("dot")
     if dot is None:
         return None
-    return [dot, f"-T{suffix}", *([f"-Gdpi={DPI}"] if suffix == "png" else [])]
+    return [dot, f"-T{suffix}", *([setting] if setting else [])]
 
 
-def _wheel(suffix: str) -> list[str] | None:
+def _wheel(suffix: str, setting: str = "") -> list[str] | None:
     if not _has_wheel():
         return None
-    return [sys.executable, "-P", "-c", DRAW, suffix, f"-Gdpi={DPI}" if suffix == "png" else ""]
+    return [sys.executable, "-P", "-c", DRAW, suffix, setting]
 
 
 def _has_wheel() -> bool:

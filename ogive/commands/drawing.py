@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +62,10 @@ def draw(
     legend: Annotated[
         bool | None, typer.Option("--legend/--no-legend", help="Explain colours and signs below.", show_default=False)
     ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option("--width", metavar="LENGTH", help="Of the paper, as 8.5cm or 3.3in: opened as can be read."),
+    ] = None,
     size: SizeOf = None,
     stages: Annotated[
         bool, typer.Option("--stages", help="Draw resolution, width and cost of each stage instead.")
@@ -100,7 +105,7 @@ def draw(
     if stages or field is not None or at is not None:
         other = {
             "--pattern": pattern, "--depth": depth, "--expand": expand, "--collapse": collapse, "--inset": inset,
-            "--direction": direction, "--theme": theme, "--legend": legend, **told,
+            "--direction": direction, "--theme": theme, "--legend": legend, "--width": width, **told,
             "--stages": True if stages and (field is not None or at is not None) else None,
         }
         _refuse(other, "another kind", "one kind of drawing at a time")
@@ -115,7 +120,7 @@ def draw(
         network = open_network(file, net, set_, root)
         _draw_network(network, output, depth=depth, sizes=sizes_from(size), **{k: v for k, v in {
             "expand": expand, "collapse": collapse, "inset": inset, "direction": direction, "theme": theme,
-            "legend": legend,
+            "legend": legend, "width": width,
         }.items() if v is not None})
         return
     if file is not None:
@@ -123,7 +128,7 @@ def draw(
                    help=f"`--from {file}` takes patterns from it")
     networks = {
         "--depth": depth, "--set": set_, "--expand": expand, "--collapse": collapse, "--inset": inset, "--size": size,
-        "--direction": direction, "--theme": theme, "--legend": legend,
+        "--direction": direction, "--theme": theme, "--legend": legend, "--width": width,
     }
     _refuse(networks, "networks", "leave it out")
     if grid is None:
@@ -134,8 +139,11 @@ def draw(
 def _draw_network(network: Network, output: str, **options: Any) -> None:
     from ogive.pictures import draw
 
-    with progress(f"drawing {network.name}"):
+    with progress(f"drawing {network.name}"), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         place = draw(network, output, **options)
+    for warning in said:
+        tell(f"warning: {warning.message}")
     tell(f"wrote {place}: {network.name}")
 
 

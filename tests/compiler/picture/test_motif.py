@@ -66,7 +66,7 @@ def test_boxes_of_attention_have_one(over: str, count: int) -> None:
 def test_every_renderer_draws_every_cell(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if (render._system if engine == "system" else render._wheel)("svg") is None:
         pytest.skip(f"no {engine} Graphviz here")
-    monkeypatch.setattr(render, "_wheel" if engine == "system" else "_system", lambda _: None)
+    monkeypatch.setattr(render, "_wheel" if engine == "system" else "_system", lambda *_: None)
     graph = build(load_text(NET), "Net", {"over": "window(4) | prefix"}).graph
     root = ET.fromstring(render.picture_of(to_dot(graph), "svg"))
     cells = [p for p in root.iter("{http://www.w3.org/2000/svg}polygon") if p.get("fill") in MOTIF[1:]]

@@ -163,8 +163,8 @@ def test_the_picture_of_graphviz_has_the_same_cells() -> None:
 
 
 def test_the_svg_needs_no_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_wheel", lambda _: None)
-    monkeypatch.setattr(render, "_system", lambda _: None)
+    monkeypatch.setattr(render, "_wheel", lambda *_: None)
+    monkeypatch.setattr(render, "_system", lambda *_: None)
     monkeypatch.setattr(render, "has_fonts", lambda: True)
     assert draw_pattern(Causal(), Space.of(8), tmp_path / "c.svg").exists()
     with pytest.raises(ArchError) as caught:

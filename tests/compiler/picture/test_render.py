@@ -42,7 +42,7 @@ def test_every_suffix(
 ) -> None:
     if not (has_system if engine == "system" else has_wheel):
         pytest.skip(f"no {engine} Graphviz here")
-    monkeypatch.setattr(render, "_wheel" if engine == "system" else "_system", lambda _: None)
+    monkeypatch.setattr(render, "_wheel" if engine == "system" else "_system", lambda *_: None)
     path = draw(graph, tmp_path / f"vit.{suffix.upper() if suffix == 'svg' else suffix}")
     assert path.read_bytes().startswith(HEADS[suffix])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -99,7 +99,7 @@ def test_nothing_is_left_when_the_disk_is_full(
 
 def test_without_graphviz(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(render, "find_spec", lambda _: None)
+    monkeypatch.setattr(render, "find_spec", lambda *_: None)
     error = refused(graph, tmp_path / "vit.svg")
     assert error.codes == ("A812",)
     assert 'pip install "ogive[picture]"' in error.render() and "vit.dot" in error.render()
@@ -128,7 +128,7 @@ def test_without_fonts(graph: Graph, tmp_path: Path, suffix: str, monkeypatch: p
 
 
 def test_a_graphviz_that_hangs(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_system", lambda _: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(render, "_system", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"])
     monkeypatch.setattr(render, "SECONDS", 0.2)
     error = refused(graph, tmp_path / "a.svg")
     assert error.codes == ("A813",) and "depth" in error.render()
@@ -137,10 +137,10 @@ def test_a_graphviz_that_hangs(graph: Graph, tmp_path: Path, monkeypatch: pytest
 
 def test_a_graphviz_that_fails(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = [sys.executable, "-c", "import sys; sys.exit('Format: \"svg\" not recognized')"]
-    monkeypatch.setattr(render, "_system", lambda _: broken)
+    monkeypatch.setattr(render, "_system", lambda *_: broken)
     if has_wheel:  # the other one is tried
         assert draw(graph, tmp_path / "a.svg").is_file()
-    monkeypatch.setattr(render, "_wheel", lambda _: [str(tmp_path / "gone")])
+    monkeypatch.setattr(render, "_wheel", lambda *_: [str(tmp_path / "gone")])
     error = refused(graph, tmp_path / "b.svg")
     assert error.codes == ("A813",) and "not recognized" in error.render()
 
