@@ -61,7 +61,7 @@ class Viewer:
         self._news = threading.Condition()
         self._closed = False
         self._watched: set[Path] = {Path(file)}
-        self._good: dict[str, Any] | None = None
+        self._good: tuple[int, dict[str, Any], Network] | None = None
         self.error: ArchError | None = None
         """What is wrong with the text as it was last read."""
         try:
@@ -127,14 +127,14 @@ class Viewer:
     def _state(self, version: int, picture: bool) -> State:
         try:
             unit, network = self._look()
-            data = model_of(network.graph, caption=network.caption, picture=picture)
+            data = model_of(network.graph, caption=network.caption, picture=picture, unfold=False)
         except ArchError as error:
             self.error = error
             spans = [d.span for d in error.diagnostics if d.span is not None]
             self._follow(self._watched | {Path(span.source.name) for span in spans if span.source.quoted is None})
             return State(version, "wrong", mistakes_of(error))
         self.error = None
-        self._good = data
+        self._good = version, data, network
         self._follow(files_of(unit))
         return State(version, "model", data)
 
@@ -148,9 +148,17 @@ class Viewer:
     def page(self) -> str:
         """The page as it is now; of a text that does not stand, with the last picture that did."""
         state = self.state
-        shown = self._good or {"name": self._file, "folded": None}
+        number, data, _ = self._good or (0, {"name": self._file, "folded": None}, None)
         since = state.version if state.kind == "model" else -1
-        return html_of(shown, live=f"/{self._token}/news?since={since}")
+        return html_of({**data, "version": number}, live=f"/{self._token}/news?since={since}")
+
+    def whole(self) -> str:
+        """The last network that stood with each iteration of its repeats for itself, which takes as long as the rest
+        and is seldom looked at: it is made when a page asks for it."""
+        if self._good is None:
+            return "null"
+        version, _, network = self._good
+        return json.dumps({**model_of(network.graph, caption=network.caption, picture=False), "version": version})
 
     def news(self, since: int) -> Iterator[str]:
         """Each state after a version, as server-sent events; an empty comment where there is none for a while."""
@@ -209,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, "this is not the name of this place\n")
         elif part == "":
             self._answer(HTTPStatus.OK, viewer.page(), "text/html")
+        elif part == "whole":
+            self._answer(HTTPStatus.OK, viewer.whole(), "application/json")
         elif part == "news":
             self._tell(parse_qs(asked.query).get("since", ["-1"])[0])
         else:

@@ -99,6 +99,22 @@ def test_what_is_saved_is_told(viewer: Viewer, file: Path) -> None:
     assert "relu" in json.dumps(after(viewer, 1).data["folded"])
 
 
+def test_each_iteration_for_itself_is_sent_when_it_is_asked_for(viewer: Viewer, file: Path) -> None:
+    path = urlsplit(viewer.address).path + "whole"
+    assert viewer.state.data["unfolded"] == {"later": True}
+    for version in (0, 1):
+        answer = ask(viewer, path)
+        assert answer.getheader("Content-Type") == "application/json; charset=utf-8"
+        model = json.loads(answer.read())
+        assert model["version"] == version
+        items = {item["id"]: item for item in model["unfolded"]["items"]}
+        assert [item["id"] for item in items["blocks"]["items"]] == ["blocks.0", "blocks.1", "blocks.2"]
+        assert ("last" in items) == bool(version)
+        if not version:
+            write(file, NETWORK.replace("head = linear(classes)", "last = linear(classes)"))
+            after(viewer, 0)
+
+
 def test_what_is_wrong_is_told_with_its_place(viewer: Viewer, file: Path) -> None:
     write(file.parent / "part.arch", PART.replace("gelu\n", "gelo()\n"))
     state = after(viewer, 0)
@@ -213,6 +229,15 @@ def test_a_page_follows_its_file(tab: Page, process: tuple[subprocess.Popen[str]
     assert has("blocks.0.fc1") == closed, "what was open stays open"
     assert tab.ask("document.querySelector('.svg-pan-zoom_viewport').getCTM().a") == pytest.approx(scale)
     assert tab.ask("document.querySelector('.ring.selected').closest('[data-id]').dataset.id") == "head"
+
+    tab.key("u")
+    tab.wait("document.querySelector('[data-id=\"blocks\"]')")
+    assert not [address for address in tab.requests[:-1] if address.endswith("/whole")]
+    write(file, NETWORK.replace("    head =", "    extra = linear(16)\n    more = linear(16)\n    head ="))
+    tab.wait("document.querySelector('[data-id=\"more\"]')")
+    assert has("blocks"), "what was unfolded stays unfolded"
+    tab.key("u")
+    tab.wait("!document.querySelector('[data-id=\"blocks\"]')")
 
     write(file, NETWORK.replace("head = linear(classes)", "head = liner(classes)"))
     tab.wait("document.querySelector('.line.wrong')")

@@ -10,5 +10,11 @@ const Live = (() => {
     return events;
   }
 
-  return {listen};
+  /** The model with each iteration for itself, which is sent when it is asked for; null where it is of another version. */
+  async function whole(version) {
+    const model = await (await fetch("whole")).json();
+    return model?.version === version ? model : null;
+  }
+
+  return {listen, whole};
 })();

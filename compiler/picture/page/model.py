@@ -30,7 +30,7 @@ DEEPEST: Final = 64
 
 def model_of(
     graph: Graph, first: Drawing | None = None, *, title: str = "", caption: str = "",
-    sizes: Mapping[str, int] | None = None, picture: bool = True,
+    sizes: Mapping[str, int] | None = None, picture: bool = True, unfold: bool = True,
 ) -> dict[str, Any]:
     """Everything that the page of a network shows.
 
@@ -41,6 +41,7 @@ def model_of(
         caption: a sentence about it.
         sizes: numbers for free sizes of the input.
         picture: whether the first picture is laid out here; else, and where there is no Graphviz, the page does it.
+        unfold: whether each iteration of a repeat for itself is among it; else the page asks for that when it is wanted.
 
     Raises:
         ArchError: A815, even closed and folded it has more boxes than are drawn; A813, Graphviz failed.
@@ -52,7 +53,6 @@ def model_of(
     labels: dict[str, int] = {}
     folded = _View(drawing, folding, details, labels)
     opened = [frame.id for frame in (first or arrange(graph)).frames() if frame.id in folded.frames]
-    single = unfolded(graph)
     model: dict[str, Any] = {
         "name": title or graph.name,
         "caption": caption,
@@ -67,7 +67,11 @@ def model_of(
         "unfolded": None,
         "svg": "",
     }
-    if any(len(run.iterations) > 1 for runs in folding.runs.values() for run in runs):
+    folds = any(len(run.iterations) > 1 for runs in folding.runs.values() for run in runs)
+    if folds and not unfold:
+        model["unfolded"] = {"later": True}
+    elif folds:
+        single = unfolded(graph)
         try:
             model["unfolded"] = _View(whole(graph, single, DEEPEST, details.shapes), single, details, labels).as_json()
         except ArchError:  # A815: the page says why it cannot

@@ -7,7 +7,7 @@
 
   let model = read("model");
   const opened = new Set(), layouts = new Layout.Layouts(at("viz").textContent, read("worker"));
-  let view = "folded", parts = {}, entries = [], selected = null, hits = [], hit = -1, wrong = null, drawn = 0;
+  let view = "folded", parts = {}, entries = [], selected = null, hits = [], hit = -1, wrong = null, drawn = 0, newest = -1;
 
   const picture = new Picture.Pictures(at("picture"), {
     select: (id, row) => select(id, row), toggle: (id) => toggle(id), hover: (over, event) => hover(over, event),
@@ -16,13 +16,19 @@
 
   // ---------------------------------------------------------------------------------------------------- the model
 
-  /** Take a model; `kept` when the page shows an older one: what is open, selected and in sight stays. */
-  async function take(fresh, kept) {
+  /** What the page knows, made ready. */
+  function hold(fresh) {
     model = fresh;
     for (const way of ["folded", "unfolded"]) parts[way] = model[way]?.items ? Assemble.index(model[way]) : null;
     if (!parts[view]) view = "folded";
-    if (!kept) for (const id of model.opened) opened.add(id);
+    at("unfold").setAttribute("aria-pressed", String(view === "unfolded"));
     entries = Search.entries(parts[view]);
+  }
+
+  /** Take a model; `kept` when the page shows an older one: what is open, selected and in sight stays. */
+  async function take(fresh, kept) {
+    hold(fresh);
+    if (!kept) for (const id of model.opened) opened.add(id);
     document.title = model.name;
     at("name").textContent = model.name;
     const macs = model.macs ? `${model.macs} MACs${model.at ? ` at ${model.at}` : ""}` : "";
@@ -115,6 +121,11 @@
 
   async function unfold() {
     if (!model.unfolded) return;
+    if (model.unfolded.later) {
+      const whole = await Live.whole(model.version).catch(() => null);
+      if (!whole || whole.version !== model.version) return;
+      hold({...whole, live: model.live});
+    }
     if (!model.unfolded.items) {
       notice(`each iteration for itself would be ${model.unfolded.boxes.toLocaleString("en")} ops and more; at most ` +
         `${model.most.boxes.toLocaleString("en")} boxes are drawn`);
@@ -339,6 +350,9 @@
     Live.listen(model.live, {
       model: async (fresh) => {
         const first = !parts.folded;
+        newest = fresh.version;
+        if (view === "unfolded" && fresh.unfolded?.later) fresh = await Live.whole(fresh.version).catch(() => null) ?? fresh;
+        if (fresh.version !== newest) return;
         wrong = null;
         document.body.classList.remove("stale");
         notice("");
@@ -346,6 +360,7 @@
         document.documentElement.dataset.version = fresh.version;
       },
       wrong: ({errors, files, version}) => {
+        newest = version;
         wrong = errors;
         document.body.classList.add("stale");
         source.fail(errors, files);
