@@ -41,7 +41,7 @@ def model_of(
         caption: a sentence about it.
         sizes: numbers for free sizes of the input.
         picture: whether the first picture is laid out here; else, and where there is no Graphviz, the page does it.
-        unfold: whether each iteration of a repeat for itself is among it; else the page asks for that when it is wanted.
+        unfold: whether each iteration of a repeat for itself is among it; else the page asks for that when it needs it.
 
     Raises:
         ArchError: A815, even closed and folded it has more boxes than are drawn; A813, Graphviz failed.
