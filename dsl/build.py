@@ -10,11 +10,11 @@ from ogive.dsl import syntax as s
 from ogive.dsl.assemble import Returns, graphs
 from ogive.dsl.body import Bodies
 from ogive.dsl.built import Attempt, Built
-from ogive.dsl.copies import Copying
+from ogive.dsl.copies import Common, Copying
 from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail, offer
 from ogive.dsl.dims import Dim, TooLarge
 from ogive.dsl.facts import Facts
-from ogive.dsl.graph import Edge, Node, Returned
+from ogive.dsl.graph import Edge, Graph, Node, Returned
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.names import Keys, Names, check_key
 from ogive.dsl.params import presets_of
@@ -25,9 +25,9 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.types import Role
 from ogive.dsl.values import Bundle, OpValue, Out, Poison, Result, Setting, Silent
 from ogive.dsl.when import ALWAYS, Partial, When, flag
-from ogive.dsl.work import Body, Frame, Mistakes, Runaway, Work, Written
+from ogive.dsl.work import Body, First, Frame, Mistakes, Runaway, Work, Written
 
-__all__ = ["Attempt", "Built", "attempt", "build", "choose", "names_of"]
+__all__ = ["Attempt", "Built", "attempt", "build", "choose", "names_of", "trial"]
 
 
 def names_of(unit: Unit) -> list[str]:
@@ -86,6 +86,21 @@ def build(unit: Unit, name: str | None = None, settings: Mapping[str, Any] | Non
     return _standing(definition, made)
 
 
+def trial(unit: Unit, name: str, common: Common) -> Graph | None:
+    """The graph of a network that is one of many tries, which have runs in `common`; None at its first mistake. It may
+    lack what it assumes of the input: one that is found in this way is to be built once more."""
+    try:
+        definition, preset = choose(unit, name)
+    except ArchError:
+        return None
+
+    def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] | None = None) -> Attempt:
+        return attempt(definition, preset, {}, answers, kind or (lambda work: Copying(work, common)), First())
+
+    made = solve((definition, preset, once), lambda: _bases(definition))
+    return None if made.built is None or made.work.mistakes else made.built.graph
+
+
 def _once(definition: Definition, preset: str | None, settings: Mapping[str, Any]) -> Once:
     def once(answers: Mapping[Span, Dim], kind: Callable[[Work], Bodies] = Copying) -> Attempt:
         return attempt(definition, preset, settings, answers, kind)
@@ -105,10 +120,11 @@ def _bases(definition: Definition) -> Iterator[Network]:
 
 def attempt(
     definition: Definition, preset: str | None, settings: Mapping[str, Any], answers: Mapping[Span, Dim],
-    kind: Callable[[Work], Bodies] = Copying,
+    kind: Callable[[Work], Bodies] = Copying, found: Mistakes | None = None,
 ) -> Attempt:
-    """One build, with `answers` in place of the `?`s; nothing is raised. `kind` may look on while it is built."""
-    found = Mistakes()
+    """One build, with `answers` in place of the `?`s; nothing is raised. `kind` may look on while it is built; its
+    mistakes go to `found`."""
+    found = Mistakes() if found is None else found
     found.add(*definition.unit.mistakes)
     bodies = kind(Work(found, answers=answers))
     built = None

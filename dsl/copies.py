@@ -3,12 +3,15 @@
 Most networks are a block in a `repeat`. What a run puts down stands in the journal (`journal.py`); a copy puts down the
 same nodes, regions and weights with the names of its own place, and counts the same steps. Whatever could come out in
 another way there (a limit is near, a key is taken, a name would be refused) is left to building it.
+
+Where many networks are built that differ in one place (`repairs.py`), they can have their runs in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from ogive.dsl import limits
 from ogive.dsl.body import Bodies
@@ -16,7 +19,8 @@ from ogive.dsl.call_keys import key_of
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.graph import Edge, Node, Region
 from ogive.dsl.journal import Declared, Mark
-from ogive.dsl.meter import spend, spent
+from ogive.dsl.load import Definition
+from ogive.dsl.meter import spare, spend, spent
 from ogive.dsl.names import check_key
 from ogive.dsl.ops.loop import Scan
 from ogive.dsl.ops.record import Primitive, Reference
@@ -27,13 +31,17 @@ from ogive.dsl.types import Tensor
 from ogive.dsl.values import Bundle, Module, Poison
 from ogive.dsl.work import Work
 
-__all__ = ["Copying"]
+__all__ = ["Common", "Copying"]
+
+WORKS: Final = 16
+"""Builds that are kept, at most, for the runs in them that others have in common."""
 
 
 @dataclass(slots=True)
 class _Run:
     """A run that was built: the call, the nodes named in its key, what it came to, and where it stands in the work."""
 
+    work: Work
     call: Call
     names: tuple[str, ...]
     value: Bundle
@@ -87,12 +95,34 @@ class _Fixed(Exception):
     """Something of a run does not move with its path."""
 
 
+@dataclass(slots=True)
+class Common:
+    """Runs that several builds have in common, of definitions that are the same in all of them. What runs assume of the
+    input is not copied from one build to another: who finds a network in this way builds it once more."""
+
+    definitions: dict[int, Definition]
+    """By identity."""
+    runs: dict[Hashable, _Run] = field(default_factory=dict)
+    works: list[Work] = field(default_factory=list)
+
+    def keep(self, key: Hashable, run: _Run) -> None:
+        work = run.work
+        if id(run.call.definition) not in self.definitions or work.flags or work.asked or work.answers:
+            return
+        if not any(x is work for x in self.works):
+            if len(self.works) >= WORKS:
+                return
+            self.works.append(work)
+        self.runs[key] = run
+
+
 class Copying(Bodies):
     """Bodies that build equal runs of a block once. While there is a mistake, every run is built."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, common: Common | None = None) -> None:
         super().__init__(work)
         self.runs: dict[Hashable, _Run] = {}
+        self.common = common
 
     def inside(self, call: Call) -> Bundle | Poison | None:
         work = self.work
@@ -100,17 +130,19 @@ class Copying(Bodies):
         if found is None:
             return super().inside(call)
         key, names = found
-        known = self.runs.get(key)
+        known = self.runs.get(key) or (None if self.common is None else self.common.runs.get(key))
         if known is not None:
             return self._copied(known, call, names) or super().inside(call)
         facts, since, first = call.frame.body.facts, work.journal.mark, len(work.regions)
         steps, calls, tries, named = work.steps, work.calls, facts.tries, (work.made, work.modules)
         value = super().inside(call)
         if isinstance(value, Bundle) and not work.mistakes and named == (work.made, work.modules):
-            self.runs[key] = _Run(
-                call, names, value, since, work.journal.mark, (first, len(work.regions)), work.steps - steps,
+            run = self.runs[key] = _Run(
+                work, call, names, value, since, work.journal.mark, (first, len(work.regions)), work.steps - steps,
                 work.calls - calls, tries - facts.tries,
             )
+            if self.common is not None:
+                self.common.keep(key, run)
         return value
 
     def _copied(self, run: _Run, call: Call, names: tuple[str, ...]) -> Bundle | None:
@@ -118,7 +150,7 @@ class Copying(Bodies):
         plan = run.plan
         if plan is None and not run.fixed:
             try:
-                plan = run.plan = _planned(run, self.work)
+                plan = run.plan = _planned(run)
             except _Fixed:
                 run.fixed = True
         if plan is None or not self._goes_well(run, plan, call):
@@ -194,9 +226,9 @@ class Copying(Bodies):
                 there if x.span is here else x.span, x.key and to.key(x.key), x.own, given, x.macs, to.trail(x.path),
                 x.require,
             ))
-            if x.id in work.whens:
-                work.whens[ids[x.id]] = work.whens[x.id]
-            if x.id in work.unsaid:
+            if x.id in run.work.whens:
+                work.whens[ids[x.id]] = run.work.whens[x.id]
+            if x.id in run.work.unsaid:
                 work.unsaid.add(ids[x.id])
         for key, weight, node, span, tied in plan.weights:
             span = there if span is here else span
@@ -206,17 +238,19 @@ class Copying(Bodies):
         work.steps += run.steps
         work.calls += run.calls
         spend(run.steps)
+        spare(run.steps + len(plan.nodes) * limits.NODE_STEPS)
         call.frame.body.facts.spend(run.tries)
         return to.bundle(run.value)
 
 
-def _planned(run: _Run, work: Work) -> _Plan:
+def _planned(run: _Run) -> _Plan:
     """What a copy of a run puts down.
 
     Raises:
         _Fixed: something of it is not at its path.
     """
-    path, journal, since, till = run.call.path, work.journal, run.since, run.till
+    work, path = run.work, run.call.path
+    journal, since, till = work.journal, run.since, run.till
 
     def below(key: str) -> str:
         if key != path and not key.startswith(path + "."):

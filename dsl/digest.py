@@ -8,6 +8,7 @@ independent lines, on the names of lines without weights, on how the text is div
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from ogive.dsl.graph import Edge, Given, Graph, Node
 from ogive.dsl.ops.activation import axis_spelled
 from ogive.dsl.ops.record import Primitive, Reference, show_setting
 
-__all__ = ["PARTS", "digest", "ops_of", "part", "same", "text_of", "weights_of"]
+__all__ = ["PARTS", "digest", "ops_of", "ops_with", "part", "part_of", "same", "text_of", "weights_of"]
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -42,6 +43,11 @@ def ops_of(graph: Graph) -> list[str]:
     return _walked(graph)[0]
 
 
+def ops_with(graph: Graph, changed: Mapping[str, Primitive]) -> list[str]:
+    """The same with other settings in some nodes: what stands for a node also stands where a setting names it."""
+    return _walked(graph, changed)[0]
+
+
 def weights_of(graph: Graph) -> list[str]:
     """What stands for each weight in the first part: its key, a blank, and what it is."""
     return [
@@ -55,18 +61,25 @@ def part(texts: Iterable[str], letters: int) -> str:
     return _hash(sorted(texts))[:letters]
 
 
+def part_of(counted: Mapping[str, int], letters: int) -> str:
+    """The same, of each text and how often it stands there."""
+    return _hash("\n".join([text] * n) for text, n in sorted(counted.items()) if n)[:letters]
+
+
 def _full(graph: Graph) -> tuple[str, str, str]:
     ops, found = _walked(graph)
     wiring = [*(found[name] for name in graph.inputs), *(f"{name} {_edge(e, found)}" for name, e in graph.outputs)]
     return _hash(sorted(weights_of(graph))), _hash(sorted(ops)), _hash(wiring)
 
 
-def _walked(graph: Graph) -> tuple[list[str], dict[str, str]]:
-    """What stands for each node, and for each of them with all that it reads."""
+def _walked(graph: Graph, changed: Mapping[str, Primitive] = MappingProxyType({})) -> tuple[list[str], dict[str, str]]:
+    """What stands for each node, and for each of them with all that it reads; some may have other settings."""
     found: dict[str, str] = {}
     ops: list[str] = []
     texts: dict[int, str] = {}  # of ops whose text depends on nothing else, by identity: runs of a block share them
     for node in graph:  # in the order they run: what a node reads stands above it
+        if node.id in changed:
+            node = replace(node, primitive=changed[node.id])
         op = texts.get(id(node.primitive)) or _op(node, graph, found)
         if node.primitive is not None and _stands_alone(type(node.primitive)):
             texts[id(node.primitive)] = op

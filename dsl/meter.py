@@ -13,14 +13,15 @@ from typing import Final
 
 from ogive.dsl import limits
 
-__all__ = ["exhausted", "metered", "spend", "spent"]
+__all__ = ["exhausted", "metered", "spare", "spared", "spend", "spent"]
 
 
 class _Meter:
-    __slots__ = ("steps",)
+    __slots__ = ("spared", "steps")
 
     def __init__(self) -> None:
         self.steps = 0
+        self.spared = 0
 
 
 _METER: Final[ContextVar[_Meter | None]] = ContextVar("ogive.meter", default=None)
@@ -52,6 +53,19 @@ def spent() -> int:
     """The count so far."""
     meter = _METER.get()
     return 0 if meter is None else meter.steps
+
+
+def spare(steps: int) -> None:
+    """Say of steps that were counted that they were not taken: what they come to was copied."""
+    meter = _METER.get()
+    if meter is not None:
+        meter.spared += steps
+
+
+def spared() -> int:
+    """The steps so far that were counted and not taken."""
+    meter = _METER.get()
+    return 0 if meter is None else meter.spared
 
 
 def exhausted() -> bool:

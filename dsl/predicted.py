@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pydantic import ValidationError
-
 from ogive.dsl import syntax as s
-from ogive.dsl.digest import PARTS, ops_of, part, text_of
+from ogive.dsl.digest import PARTS, ops_of, ops_with, part_of, text_of
 from ogive.dsl.graph import Graph, Node
-from ogive.dsl.ops import RECORDS
-from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Size
-from ogive.dsl.settings import fields_of
+from ogive.dsl.ops.record import Primitive, Reference
+from ogive.dsl.passed import Passed, inside, plain, set_in
 from ogive.dsl.source import Span
+from ogive.dsl.trees import walk
 
 __all__ = ["Effect", "Less", "More", "Other", "Prediction", "Same", "Set"]
 
@@ -47,7 +45,7 @@ class More:
 
 @dataclass(frozen=True)
 class Set:
-    """A line's op with another setting, by name or by place; without a value, with its default."""
+    """A line's op or block with another setting, by name or by place; without a value, with its default."""
 
     call: s.Expr
     setting: str | int
@@ -75,7 +73,7 @@ class Prediction:
     leaves all other ops as they are, which most do: it is asked what to try first, and what not to try.
     """
 
-    def __init__(self, graph: Graph, digest: str) -> None:
+    def __init__(self, graph: Graph, digest: str, known: Sequence[s.Definition] = ()) -> None:
         _, self.wanted, _ = digest.split("-")
         self.graph = graph
         self.texts = texts = ops_of(graph)
@@ -84,9 +82,12 @@ class Prediction:
         self.lines: dict[Span, Counter[str]] = defaultdict(Counter)
         self.nodes: dict[Span, list[Node]] = defaultdict(list)
         self.runs: Counter[Span | str] = Counter()
+        self.passed = Passed(graph, known)
+        self.grids_are_read = any(_reads_grid(d) for d in known) if known else True
         self.above = _above({x.node for node in graph for x in _references(node)}, graph)
         self.said = {node.id: text for node, text in zip(graph, texts, strict=True)}
-        self.placed = {node.id: {region.span for region in graph.region_chain(node)} for node in graph}
+        chains = {node.id: graph.region_chain(node) for node in graph}
+        self.placed = {name: {region.span for region in chain} for name, chain in chains.items()}
         for region in graph.regions:
             if region.kind == "block":
                 self.runs[region.title] += 1
@@ -110,9 +111,11 @@ class Prediction:
 
     def _slides(self, effect: Effect) -> bool:
         """Whether a change is of what slides over a plane: another grid may show in the settings of ops below it."""
-        span = effect.call.span if isinstance(effect, Set) else None
-        return any(node.primitive is not None and node.primitive.family in ("conv", "pool", "embedding")
-                   for node in self.nodes.get(span, ())) if span else False
+        if not self.grids_are_read or not isinstance(effect, Set):
+            return False
+        found = [x.primitive for x in self.nodes.get(effect.call.span, ())]
+        found += (self.passed.ops(effect.call, effect.setting, effect.value) or {}).values()
+        return any(x is not None and x.family in ("conv", "pool", "embedding") for x in found)
 
     def along(self, here: int, step: int, probe: Graph) -> Callable[[int], bool]:
         """Whether the ops would be those of the digest with another number in one place, told by the network with
@@ -146,7 +149,7 @@ class Prediction:
         return holds
 
     def _holds(self, ops: Counter[str]) -> bool:
-        return part(ops.elements(), PARTS[1][1]) == self.wanted
+        return part_of(ops, PARTS[1][1]) == self.wanted
 
     def _after(self, effect: Effect) -> Counter[str] | None:
         match effect:
@@ -159,15 +162,27 @@ class Prediction:
                 came, runs = self._once(line), self._runs_beside(beside) if beside else self._runs(owner)
                 return None if came is None or not runs else self.ops + Counter({k: n * runs for k, n in came.items()})
             case Set(call, setting, value):
-                return self._exchanged(call.span, lambda record: _set(record, setting, value))
+                if call.span not in self.nodes:
+                    return self._with(self.passed.ops(call, setting, value))
+                return self._exchanged(call.span, lambda record: set_in(record, setting, value))
             case Other(name, op):
-                return self._exchanged(name.span, lambda _: _plain(op))
+                return self._exchanged(name.span, lambda _: plain(op))
         return None
+
+    def _with(self, made: dict[str, Primitive] | None) -> Counter[str] | None:
+        """The ops with those of some nodes exchanged."""
+        if made is None:
+            return None
+        changed = {x: r for x, r in made.items() if r is not self.graph.nodes[x].primitive}
+        if any(x in self.above for x in changed):
+            return Counter(ops_with(self.graph, changed))
+        gone = Counter(self.said[x] for x in changed)
+        return self.ops - gone + Counter(text_of(r) for r in changed.values())
 
     def _is_above(self, span: Span) -> bool:
         """Whether something in a statement is what the setting of another op names, or above it: what stands for that
         op then is another one, too."""
-        return any(span in self.placed[name] or _inside(self.graph.nodes[name].span, span) for name in self.above)
+        return any(span in self.placed[name] or inside(self.graph.nodes[name].span, span) for name in self.above)
 
     def _of(self, line: s.Line) -> Counter[str]:
         """The ops of a line, in all its runs."""
@@ -181,8 +196,8 @@ class Prediction:
             runs = self.runs[line.span] or max(found.values(), default=0)
             if found and all(n % runs == 0 for n in found.values()):
                 return Counter({text: n // runs for text, n in found.items()})
-        plain = _plain(line.flow.name) if isinstance(line.flow, s.Name) else None
-        return None if plain is None else Counter([text_of(plain)])
+        bare = plain(line.flow.name) if isinstance(line.flow, s.Name) else None
+        return None if bare is None else Counter([text_of(bare)])
 
     def _runs(self, owner: s.Network | s.Block | s.Line | s.Repeat | s.Scan) -> int:
         if isinstance(owner, s.Network):
@@ -199,16 +214,13 @@ class Prediction:
         nodes = self.nodes.get(span)
         if not nodes:
             return None
-        gone, came = Counter[str](), Counter[str]()
+        changed: dict[str, Primitive] = {}
         for node in nodes:
-            if node.id in self.above:
-                return None
             record = node.primitive and made(node.primitive)
-            if record is None or node.primitive is None:
+            if record is None:
                 return None
-            gone[self.said[node.id]] += 1
-            came[text_of(record)] += 1
-        return self.ops - gone + came
+            changed[node.id] = record
+        return self._with(changed)
 
 
 _Made: TypeAlias = Callable[[Primitive], Primitive | None]
@@ -256,43 +268,11 @@ def _above(names: set[str], graph: Graph) -> set[str]:
     return found
 
 
-def _inside(inner: Span, outer: Span) -> bool:
-    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
-
-
-def _plain(op: str) -> Primitive | None:
-    """An op with its defaults; None where it needs settings."""
-    try:
-        return RECORDS[op]() if op in RECORDS else None
-    except (ValidationError, Mismatch):
-        return None
-
-
-def _set(record: Primitive, setting: str | int, value: s.Expr | None) -> Primitive | None:
-    """A record with one setting exchanged; None where it is no constant, or does not stand."""
-    order = fields_of(type(record))
-    if record.spread is not None and isinstance(setting, int):
-        items = list(getattr(record, record.spread))
-        if setting >= len(items) or not isinstance(value, s.Constant | None):
-            return None
-        items[setting : setting + 1] = [] if value is None else [value.value]
-        return _with(record, record.spread, tuple(items))
-    name = setting if isinstance(setting, str) else order[setting] if setting < len(order) else ""
-    field = type(record).model_fields.get(name)
-    if field is None:
-        return None
-    if isinstance(value, s.Constant):
-        return _with(record, name, value.value)
-    if isinstance(value, s.SizeExpr):
-        return _with(record, name, Size(value.values))
-    if isinstance(value, s.Name) and value.name in RECORDS:
-        return _with(record, name, _plain(value.name))
-    return None if value is not None or field.is_required() else _with(record, name, field.get_default())
-
-
-def _with(record: Primitive, name: str, value: object) -> Primitive | None:
-    values = {k: getattr(record, k) for k in type(record).model_fields} | {name: value}
-    try:
-        return type(record)(**values)
-    except (ValidationError, Mismatch):
-        return None
+def _reads_grid(definition: s.Definition) -> bool:
+    """Whether a value of a definition is made of a letter that a shape has, but of batch and channels."""
+    letters = {d.name for d, _ in walk(definition) if isinstance(d, s.NameDim)} - {"B", "C"}
+    letters -= {p.name for p, _ in walk(definition) if isinstance(p, s.Param)}
+    return any(
+        isinstance(x, s.Name) and x.name in letters and not any(isinstance(a, s.Shape | s.Assert) for a in around)
+        for x, around in walk(definition)
+    )

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ogive.dsl import syntax as s
-from ogive.dsl.build import build
+from ogive.dsl.build import build, trial
+from ogive.dsl.copies import Common
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
-from ogive.dsl.meter import metered, spend, spent
+from ogive.dsl.meter import metered, spared, spend, spent
 from ogive.dsl.predicted import Prediction
 from ogive.dsl.repairs_numbers import all_near, by_parameters, halved, near_to, usual_near, where_quadratic
 from ogive.dsl.source import Span
@@ -51,6 +52,8 @@ NODES = 8_000
 """Nodes that are built at most while looking, for all tables of a file together, which takes about a second."""
 NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
+COPIED = 4
+"""Of such nodes that are copied from an equal run, how many take the time of one that is built."""
 TRY = 5 * NODE
 """Steps that a change counts for, however little of it is built."""
 FAR = 10
@@ -107,13 +110,17 @@ class _Search:
     """Numbers that do the same when they are another: in a condition, `stride != 1`, or read by nothing."""
     unnamed: set[tuple[int, str]] = field(default_factory=set)
     """Scopes in which no name of a line gives the weights that are wanted, though there are as many."""
+    using: dict[int, set[int]] = field(default_factory=dict)
+    """The definitions that use one, however far, all by identity."""
     nameless: list[Repair] = field(default_factory=list)
     """What holds but for the name of a line."""
 
     @cached_property
     def prediction(self) -> Prediction | None:
         row = self.rows[0]
-        return Prediction(self.graph, row.digest) if self.graph is not None and row.digest else None
+        if self.graph is None or not row.digest:
+            return None
+        return Prediction(self.graph, row.digest, _reached(self.unit, {row.network.partition(".")[0]}))
 
     def likely(self, change: Variation | Longer) -> bool | None:
         """Whether a change leads to the ops that the digest stands for; None where that is not known."""
@@ -129,17 +136,34 @@ class _Search:
 
     def name_of(self, graph: Graph, known: Sequence[s.Definition]) -> str | None:
         """The name of the line called `UNNAMED`, by the weights that the digest stands for."""
-        wanted, texts = self.rows[0].digest.split("-")[0], weights_of(graph)
-        whole = "\n".join(texts)
-        for name in names_given(known) if UNNAMED in whole else ():
-            if part(whole.replace(UNNAMED, name).split("\n"), PARTS[0][1]) == wanted:
+        row = self.rows[0]
+        if row.params is not None and graph.parameter_count != row.params:  # whatever its name is
+            return None
+        wanted, texts = row.digest.split("-")[0], weights_of(graph)
+        own = "\n".join(text for text in texts if UNNAMED in text)
+        others = sorted(text for text in texts if UNNAMED not in text)
+        spend(TRY)
+        for name in names_given(known) if own else ():
+            if part([*others, *own.replace(UNNAMED, name).split("\n")], PARTS[0][1]) == wanted:  # all but sorted
                 return name
         return None
+
+    @cached_property
+    def common(self) -> Common:
+        """The runs that the networks which are tried have in common."""
+        found: dict[int, Definition] = {}
+        todo = [d for d in self.unit.names.values() if d is not None]
+        while todo:
+            one = todo.pop()
+            if id(one) not in found:
+                found[id(one)] = one
+                todo += [d for d in one.unit.names.values() if d is not None]
+        return Common(found)
 
     @property
     def left(self) -> int:
         """The nodes that are left."""
-        return self.nodes - spent() // NODE
+        return self.nodes - (spent() - spared() + spared() // COPIED) // NODE
 
     def look(self) -> None:
         """Look through the file once more, which counts for a node a definition.
@@ -160,17 +184,24 @@ class _Search:
         if self.left <= 0:
             raise _Spent
         spend(TRY)
-        try:
-            return build(_with(self.unit, old, new, {}), name).graph
-        except ArchError:
-            return None
+        return trial(self.changed(old, new), name, self.common)
+
+    def changed(self, old: s.Definition, new: s.Definition) -> Unit:
+        """The file with one definition changed. What does not use it is the same as in every other try."""
+        if id(old) not in self.using:
+            self.using[id(old)] = _using(old, self.common.definitions.values())
+        return _with(self.unit, old, new, self.using[id(old)], {})
 
     def holds(self, old: s.Definition, new: s.Definition) -> bool:
         for row in self.rows:
             graph = self.build(old, new, row.network)
             if graph is None or not row.holds(graph):
                 return False
-        return True
+        unit = self.changed(old, new)
+        try:
+            return all(row.holds(build(unit, row.network).graph) for row in self.rows)
+        except ArchError:
+            return False
 
     def idle(self, graph: Graph) -> bool:
         """Whether a change moved nothing."""
@@ -429,15 +460,34 @@ def _reached(unit: Unit, networks: Container[str]) -> list[s.Definition]:
     return [d for d in found if isinstance(d, s.Network | s.Block | s.Derived)]
 
 
-def _with(unit: Unit, old: s.Definition, new: s.Definition, made: dict[int, Unit]) -> Unit:
-    """A unit, and the units it imports from, with one definition exchanged."""
+def _using(old: s.Definition, known: Iterable[Definition]) -> set[int]:
+    """The definitions that use one, however far, by identity; the one itself among them."""
+    readers: dict[int, list[Definition]] = {}
+    todo: list[Definition] = []
+    for d in known:
+        todo += [d] if d.node is old else []
+        for name in {name for name, _ in names_read(d.node)}:
+            other = d.unit.names.get(name)
+            if other is not None:
+                readers.setdefault(id(other.node), []).append(d)
+    found: set[int] = set()
+    while todo:
+        d = todo.pop()
+        if id(d) not in found:
+            found.add(id(d))
+            todo += readers.get(id(d.node), [])
+    return found
+
+
+def _with(unit: Unit, old: s.Definition, new: s.Definition, using: Container[int], made: dict[int, Unit]) -> Unit:
+    """A unit, and the units it imports from, with one definition exchanged for those that use it."""
     if id(unit) in made:
         return made[id(unit)]
     definitions = tuple(new if d is old else d for d in unit.file.definitions)
     copy = replace(unit, file=replace(unit.file, definitions=definitions), names={})
     made[id(unit)] = copy
     for name, d in unit.names.items():
-        copy.names[name] = None if d is None else Definition(
-            new if d.node is old else d.node, _with(d.unit, old, new, made)
+        copy.names[name] = d if d is None or id(d) not in using else Definition(
+            new if d.node is old else d.node, _with(d.unit, old, new, using, made)
         )
     return copy

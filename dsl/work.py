@@ -26,7 +26,7 @@ from ogive.dsl.unknown import is_unknown
 from ogive.dsl.values import Bundle, Module, Poison, Silent, Unanswered
 from ogive.dsl.when import ALWAYS, When
 
-__all__ = ["Body", "Frame", "Mistakes", "Place", "Runaway", "Unsettled", "Work", "Written"]
+__all__ = ["Body", "First", "Frame", "Mistakes", "Place", "Runaway", "Unsettled", "Work", "Written"]
 
 
 class Runaway(Exception):
@@ -74,6 +74,14 @@ class Mistakes:
 
     def error(self) -> ArchError:
         return ArchError(tuple(self.found.values()))
+
+
+class First(Mistakes):
+    """The first mistake alone: whether there is one is all that is asked."""
+
+    @property
+    def full(self) -> bool:
+        return bool(self.found)
 
 
 @dataclass(slots=True)
