@@ -215,14 +215,15 @@ def _would(rows: list[Row]) -> None:
     """What would be measured, and what the policy expects of an H200."""
     print("There is no GPU here: nothing is measured. These rows would be; times are predictions for an H200.\n")
     gpu = gpu_named("h200", "this")
-    print(f"{'':<28}{'kernel':<16}{'predicted':>12}{'least':>12}" + "".join(f"{form:>12}" for form in WORDS))
+    print(f"{'':<28}{'kernel':<16}{'launches':>8}{'predicted':>12}{'least':>12}" + "".join(
+        f"{form:>12}" for form in WORDS))
     for row in rows:
         told, = accounts(ogive.loads(row.text(False)).graph, {"B": row.batch}, unfused, On(gpu, precision_of(None)))
         assert told.choice is not None and told.choice.seconds is not None
         choice = told.choice
         coded = [_predicted(row, gpu, form) for form in WORDS]
-        print(f"{row.name:<28}{choice.kernel or '-':<16}{_us(choice.seconds)}{_us(choice.floor.seconds)}"
-              f"{''.join(map(_us, coded))}")
+        times = "".join(map(_us, (choice.seconds, choice.floor.seconds, *coded)))
+        print(f"{row.name:<28}{choice.kernel or '-':<16}{choice.launches:>8}{times}")
 
 
 def _predicted(row: Row, gpu: Gpu, form: str) -> float | None:

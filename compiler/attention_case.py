@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from ogive.compiler.kernels.setting import LARGEST_HEAD
-from ogive.compiler.policy import Case
+from ogive.compiler.kernels.ways import by_parts
+from ogive.compiler.policy import TILES, Case
 from ogive.compiler.roofline import work_of
 from ogive.dsl.dims import evaluate
 from ogive.dsl.graph import Graph, Node
@@ -50,7 +51,7 @@ def case_of(graph: Graph, node: Node, values: Mapping[str, int], precision: str,
     groups = op.groups(q, k, v)
     wide, out = op.qkv(inputs)[0].channels, op.width(q, k, v)
     assert isinstance(wide, int)
-    parts = plan(over, space, op.heads).parts
+    parts, walked = plan(over, space, op.heads).parts, by_parts(over, space, op.heads, TILES["flash"][0])
     work = work_of(
         parts, batch=evaluate(node.outputs[0].shape[0], values), heads=op.heads, kv_heads=op.heads // groups,
         queries=space.queries.size, keys=space.keys.size, width=wide // op.heads,
@@ -58,7 +59,7 @@ def case_of(graph: Graph, node: Node, values: Mapping[str, int], precision: str,
     )
     most = max(work.width, work.values)
     own = f"a head of {most} channels is wider than {LARGEST_HEAD}" if most > LARGEST_HEAD else None
-    return Case(work, parts, precision, reason, _bias(op), op.mask is not None, op.drop > 0, own)
+    return Case(work, parts, precision, reason, _bias(op), op.mask is not None, op.drop > 0, own, walked)
 
 
 def _few(over: Mechanism, keys: Tensor, values: Mapping[str, int]) -> int | None:

@@ -20,7 +20,7 @@ from ogive.dsl.patterns.part import ALL, TRIANGLE, Part, Refusal
 from ogive.dsl.source import Span
 
 __all__ = [
-    "KERNELS", "PACES", "Case", "Choice", "Prediction", "automatic", "choose", "no_form", "no_gain", "no_int8",
+    "KERNELS", "PACES", "TILES", "Case", "Choice", "Prediction", "automatic", "choose", "no_form", "no_gain", "no_int8",
     "refusal",
 ]
 
@@ -97,6 +97,7 @@ class Case:
         bias, mask: what is added to the scores: the kind of the bias, and whether a mask is given.
         drop: whether weights are dropped while training.
         own: why this package's own kernel does not take it; None where it does.
+        walked: the parts as this package's own kernel goes through them, a launch each; empty where these are `parts`.
     """
 
     work: Work
@@ -107,15 +108,21 @@ class Case:
     mask: bool = False
     drop: bool = False
     own: str | None = None
+    walked: tuple[Part, ...] = ()
+
+    def parts_of(self, kernel: str) -> tuple[Part, ...]:
+        """The parts that a kernel is called for, one after the other."""
+        return self.walked or self.parts if kernel == "flash" else self.parts
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a kernel would take: seconds, and the share of the floor that this is."""
+    """What a kernel would take: seconds, the share of the floor that this is, how often it is launched."""
 
     kernel: str
     seconds: float
     share: float
+    launches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ class Choice:
 
     Attributes:
         kernel: its name in `KERNELS`; None where nothing fused computes this, and it is written out.
-        seconds: predicted for one run; None of what is written out.
+        seconds: predicted for one run; None of what is written out. `launches` are counted in it.
         floor: what no kernel can be faster than.
         reason: why this one.
         others: the predictions of the kernels that could do it too.
@@ -139,10 +146,11 @@ class Choice:
     others: tuple[Prediction, ...] = ()
     refused: tuple[Refusal, ...] = ()
     doubt: str | None = None
+    launches: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "name": self.kernel, "reason": self.reason, "predicted_us": _us(self.seconds),
+            "name": self.kernel, "reason": self.reason, "predicted_us": _us(self.seconds), "launches": self.launches,
             "floor_us": {
                 "products": _us(self.floor.products), "exponentials": _us(self.floor.exponentials),
                 "memory": _us(self.floor.memory),
@@ -188,8 +196,9 @@ def choose(case: Case, gpu: Gpu, forced: str | None = None, span: Span | None = 
     others = tuple(p for p in able if p is not best)
     if case.precision in WORDS:
         gain, doubt = _gain(case, gpu, best)
-        return Choice(best.kernel, best.seconds, least, gain, others, refused, doubt)
-    return Choice(best.kernel, best.seconds, least, _why(best, others, forced), others, refused)
+        return Choice(best.kernel, best.seconds, least, gain, others, refused, doubt, best.launches)
+    return Choice(best.kernel, best.seconds, least, _why(best, others, forced), others, refused,
+                  launches=best.launches)
 
 
 def no_form(form: str, gpu: Gpu) -> str | None:
@@ -325,11 +334,11 @@ def _predict(case: Case, gpu: Gpu, kernel: str, least: Floor) -> Prediction:
     products = multiplied(rounded, gpu, case.precision, pairs)
     busy = max(products, work.batch * pairs / gpu.exp.value) / _pace(kernel, gpu, case)
     moved = (work.traffic(case.precision) + _copies(case, kernel)) / gpu.bytes_a_second
-    calls = max(1, len(case.parts)) + (2 if case.precision in WORDS else 0)
+    calls = max(1, len(case.parts_of(kernel))) + (2 if case.precision in WORDS else 0)
     programs = _programs(case, kernel)
     waves = -(-programs // gpu.sms) * gpu.sms / programs  # what stands still while the last programs run
     seconds = calls * gpu.launch.value + max(busy * min(waves, gpu.sms), moved)
-    return Prediction(kernel, seconds, least.seconds / seconds)
+    return Prediction(kernel, seconds, least.seconds / seconds, calls)
 
 
 def _rounded(kernel: str, width: int) -> int:
@@ -348,12 +357,13 @@ def _pairs(case: Case, kernel: str) -> int:
         return case.work.pairs
     if kernel == "sdpa-efficient" and any(part.keep not in (ALL, TRIANGLE) for part in case.parts):
         return sum(len(p.heads) * p.batch * p.q.count * p.k.count for p in case.parts)
-    return sum(len(p.heads) * covered(p, TILES[kernel]) for p in case.parts)
+    return sum(len(p.heads) * covered(p, TILES[kernel]) for p in case.parts_of(kernel))
 
 
 def _programs(case: Case, kernel: str) -> int:
     rows = TILES[kernel][0]
-    return max(1, case.work.batch * sum(len(p.heads) * p.batch * -(-p.q.count // rows) for p in case.parts))
+    tiles = sum(len(p.heads) * p.batch * -(-p.q.count // rows) for p in case.parts_of(kernel))
+    return max(1, case.work.batch * tiles)
 
 
 def _pace(kernel: str, gpu: Gpu, case: Case) -> float:

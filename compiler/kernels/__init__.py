@@ -1,7 +1,8 @@
 """Attention on a GPU: one family of Triton kernels for every set of pairs, every bias, forwards and backwards.
 
     spec.py       what crosses the operator: the walk in numbers, as one canonical JSON string
-    walk.py       from the parts of a set to a spec and one tensor of tables
+    ways.py       which parts of a set are walked                joined.py      pieces of windows as whole ones
+    walk.py       from these parts to a spec and one tensor of tables
     biases.py     biases as the three kinds that kernels read
     setting.py    what a kernel is compiled for: types, widths, tiles; chosen for a target by choice.py
     tiles.py      shared Triton functions: which pairs a tile has, their scores, what dropout keeps

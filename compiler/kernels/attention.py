@@ -20,7 +20,8 @@ from ogive.compiler.kernels.biases import Looked, unreadable
 from ogive.compiler.kernels.ready import DEVICE, TAKERS, NoKernel, has_triton
 from ogive.compiler.kernels.setting import LARGEST_HEAD
 from ogive.compiler.kernels.tables import Tables
-from ogive.compiler.kernels.walk import Way, walk
+from ogive.compiler.kernels.walk import walk
+from ogive.compiler.kernels.ways import Way
 from ogive.compiler.lower.attention_biases import Bias
 from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.space import Sequence, Space
@@ -58,8 +59,9 @@ def runs_on(device: torch.device) -> str | None:
 class Walked:
     """A set of pairs, for some heads, with what is added to its scores; walks are kept by size and device.
 
-    `way` is `walk.walk`'s. `known` holds walks and reasons; `declined` is why the last call was not taken; `flags`
-    `B H` are 1 where the last call in INT8 computed a head in 16 bits, which is where numbers are beyond `reach`.
+    `way` is that of `ways.best`. `known` holds walks and reasons; `declined` is why the last call was not taken;
+    `flags` `B H` are 1 where the last call in INT8 computed a head in 16 bits, which is where numbers are beyond
+    `reach`.
     """
 
     over: Pattern

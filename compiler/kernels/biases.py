@@ -42,6 +42,13 @@ def unreadable(bias: Bias | None) -> str | None:
     return None
 
 
+def _bits(rows: tuple[int, ...], keys: int) -> np.ndarray:
+    """Rows of bits as truth values, `rows keys`."""
+    width = -(-keys // 8)
+    data = np.frombuffer(b"".join(row.to_bytes(width, "little") for row in rows), np.uint8).reshape(len(rows), width)
+    return np.unpackbits(data, axis=1, count=keys, bitorder="little").astype(bool)
+
+
 @dataclass(frozen=True)
 class Looked:
     """How a bias is looked up at sizes that are known."""
@@ -95,14 +102,17 @@ class Looked:
         return torch.stack(found).numpy()
 
     def alike(self, part: Part) -> bool:
-        """Whether it is looked up at the same places in every entry of a part."""
+        """Whether every entry of a part looks it up where the first entry does, at the pairs that it has."""
         if part.batch == 1:
             return True
         if isinstance(self.bias, ProductBias) or part.batch * part.q.count * part.k.count > FEW:
             return False
         q, k = (torch.tensor([x.row(e) for e in range(part.batch)]) for x in (part.q, part.k))
         found = self.bias.at(q, k, self.queries, self.keys)
-        return bool((found == found[:1]).all())
+        same = found == found[:1]
+        if isinstance(part.keep, tuple):
+            same |= ~torch.tensor(np.stack([_bits(rows, part.k.count) for rows in part.keep]))
+        return bool(same.all())
 
     # ------------------------------------------------------------------------------------ numbers
     def numbers(self, values: Tensor, kind: torch.dtype) -> Tensor:

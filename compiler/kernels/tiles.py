@@ -11,7 +11,8 @@ repeat it and are never stored, keys likewise, so whatever is loaded lies inside
     KEEP          0   every pair of an entry
                   1   lower <= j - i <= upper, places i and j within the entry
                   2   lists: tables[lists + 4 row ...] = full from, full to, partial from, partial to, where row is
-                      (entry each) tiles + tile; tables[items + 2 x] = a tile and, of a partial one, its bits
+                      (entry each) tiles + tile; tables[items + 2 x] = a tile and, of a partial one, its bits; -2 for
+                      none: it has every pair of an entry
     BIAS          1   a number for each head and tables[b0 + q] - tables[b1 + k]; PREFIX: -1 stands beside the grid, and
                       three numbers follow the `gap` first: of queries there, of keys there, of both
                   2   - a slope for each head |q + b0 - k|
@@ -151,9 +152,9 @@ def seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP:
         words: tl.constexpr = (N + 31) // 32
         column = tl.arange(0, N)
         at = tables + bits + (block * row.shape[0] + row) * words
-        found = tl.load(at)[:, None]
+        found = tl.load(at, mask=block >= 0, other=-1)[:, None]  # a branch would cost 25 registers more
         for w in tl.static_range(1, words):
-            found = tl.where(column[None, :] >= 32 * w, tl.load(at + w)[:, None], found)
+            found = tl.where(column[None, :] >= 32 * w, tl.load(at + w, mask=block >= 0, other=-1)[:, None], found)
         seen = seen & (((found >> (column[None, :] % 32)) & 1) != 0)
     return seen
 

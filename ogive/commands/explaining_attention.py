@@ -179,7 +179,8 @@ def _on_gpu(one: Account) -> Iterator[str]:
         return
     share = choice.floor.seconds / choice.seconds
     yield _fact("kernel", f"{choice.kernel} in {one.precision}: {choice.reason}")
-    yield _fact("time", f"{_us(choice.seconds)} predicted, {least}: {share:.0%} of what is possible")
+    launches = "1 launch" if choice.launches == 1 else f"{choice.launches} launches"
+    yield _fact("time", f"{_us(choice.seconds)} predicted in {launches}, {least}: {share:.0%} of what is possible")
     for other in choice.others:
         yield _fact("slower", f"{other.kernel}: {_us(other.seconds)} predicted")
     for refusal in choice.refused:

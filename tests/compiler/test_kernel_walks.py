@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -9,11 +10,16 @@ import numpy as np
 import pytest
 from attention_cases import SPACES, named, pattern_of, seen, user_cases
 
+from ogive.compiler.kernels.biases import Looked
+from ogive.compiler.kernels.joined import joined
 from ogive.compiler.kernels.setting import halves
 from ogive.compiler.kernels.spec import Piece, Places, parse
 from ogive.compiler.kernels.tables import Tables
-from ogive.compiler.kernels.walk import Way, walk
+from ogive.compiler.kernels.walk import walk
+from ogive.compiler.kernels.ways import NO_BITS, Way
+from ogive.compiler.lower.attention_biases import OffsetBias
 from ogive.dsl.patterns import Pattern
+from ogive.dsl.patterns.parts import plan
 from ogive.dsl.patterns.space import Space
 
 HEADS = 2
@@ -54,6 +60,8 @@ def pairs(tables: np.ndarray, piece: Piece, by_keys: bool = False) -> Iterator[t
 
 
 def _bit(tables: np.ndarray, bits: int, block: int, i: int, j: int, m: int, n: int) -> bool:
+    if block == NO_BITS:
+        return True
     words = -(-n // 32)
     return bool(int(tables[bits + (block * m + i) * words + j // 32]) >> (j % 32) & 1)
 
@@ -91,6 +99,38 @@ def test_each_pair_is_walked_once(name: str, way: Way, first: int) -> None:
 def test_each_pair_of_all_patterns_is_walked_once(name: str, way: Way) -> None:
     for text in named(SPACES[name]):
         held(pattern_of(text), SPACES[name], way, 16)
+
+
+@pytest.mark.parametrize(("size", "shift", "grid", "prefix"), [
+    ((7, 7), 3, (14, 21), 0), ((8, 8), 4, (16, 16), 0),
+    *(pytest.param(*x, marks=pytest.mark.long) for x in (
+        ((7, 7), 3, (21, 21), 2), ((7, 7), 2, (21, 14), 0), ((2, 7, 7), 1, (4, 14, 14), 0))),
+])
+def test_shifted_windows_are_one_launch(
+    size: tuple[int, ...], shift: int, grid: tuple[int, ...], prefix: int
+) -> None:
+    """Pieces at the borders stand in the places of a window, a table is looked up alike; whole windows have no bits.
+
+    Tokens before the grid are keys of every window; their own answers are another launch.
+    """
+    p = pattern_of(f"window({'x'.join(map(str, size))}, shift={shift})" + " | prefix" * bool(prefix))
+    space, tables, ends, one = Space.of(*grid, prefix=prefix), Tables(), (prefix, 0, *grid), (1,) * len(grid)
+    spec = walk(p, space, (0,), tables, 128, Looked(OffsetBias(1, size, "swin", prefix, one, one), ends, ends))
+    piece = spec.pieces[0]
+    assert len(spec.pieces) == 1 + bool(prefix) and spec.once and piece.alike and piece.lists is not None
+    assert (piece.entries, piece.q.count) == (math.prod(grid) // math.prod(size), math.prod(size))
+    assert max(piece.lists.block_m, piece.lists.block_n) <= 128 and piece.k.count <= 128
+    numbers = tables.tensor().numpy()
+    ends = numbers[piece.lists.rows :][: 4 * piece.entries].reshape(-1, 4)
+    asked = [t for row in ends for t in range(row[2], row[3]) if numbers[piece.lists.row_items + 2 * t + 1] != NO_BITS]
+    whole = math.prod(n // w - 1 for n, w in zip(grid, size, strict=True))
+    assert 0 < len(asked) == piece.entries - whole < piece.entries
+    held(p, space, "cheapest", 64)
+
+
+def test_pieces_that_fill_no_window_stay_as_they_are() -> None:
+    made = plan(pattern_of("window(7, shift=3)"), Space.of(40, 7)).parts
+    assert len(made) > 1 and joined(made) == list(made)
 
 
 def test_arithmetic_becomes_bits() -> None:

@@ -104,6 +104,17 @@ def test_nothing_is_predicted_below_its_floor(name: str) -> None:
             assert {told.kernel, *(p.kernel for p in told.others), *(r.way for r in told.refused)} == set(KERNELS)
 
 
+def test_a_shifted_window_costs_what_a_window_does() -> None:
+    """One launch of our kernel, where other kernels are called for each kind of piece."""
+    text = "network N:\n    t = relative_bias(2, 7)\n    input x: B (h=28 w=28) 64\n"
+    net = ogive.loads(text + "".join(f"    attend(2, over=window(7, shift={s}), bias=t)\n" for s in (0, 3)))
+    told = accounts(net.graph, {"B": 64}, unfused, On(H200, precision_of("bf16")))
+    plain, shifted = (one.choice for one in told)
+    assert plain is not None and shifted is not None and told[1].calls == 9
+    assert (shifted.kernel, shifted.launches, shifted.seconds) == (plain.kernel, 1, plain.seconds)
+    assert shifted.others[0].launches == 9 and shifted.as_json()["launches"] == 1
+
+
 def test_what_is_chosen_where() -> None:
     """cuDNN at 128 channels of an H200; ours for windows, bias and sets; ours alone in TF32."""
     long = Space.of(4096)

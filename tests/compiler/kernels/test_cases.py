@@ -60,6 +60,9 @@ def test_a_long_one(over: str, bias: str, dtype: torch.dtype) -> None:
     Case("window(3)", "decomposed", 20, (6, 9, 0), torch.float32, "float", batch=3),
     Case("sliding(5)", "tf", 20, (6, 9, 0), torch.float32, "bool", batch=3),
     Case("dense", "alibi", 20, (7, 7, 1), torch.float32, "keys", batch=3, values=40),
+    Case("window(7, shift=3)", "swin", 20, (14, 14, 0), torch.float32),
+    pytest.param(Case("window(7, shift=3) | prefix", "swin", 20, (21, 28, 1), torch.float16, "keys"),
+                 marks=pytest.mark.long),
 ], ids=str)
 def test_sums_over_samples(case: Case) -> None:
     assert _wrong(case) == {}
