@@ -225,16 +225,13 @@ class _Writer:
             if ends.count(link.source) > 1 or ends.count(link.target) > 1 or link.target in self.drawing.rising:
                 continue
             self.vias.add((link.source, link.target))
-            # A cluster of their own: else dot lets labels beside push the line aside.
-            with page.subgraph(name=f"cluster_skip_{self._name(f'{link.source} {link.target}')}") as side:
-                id = self._identity("skip", f"{link.source} {link.target}")  # else that of the frame, a second time
-                side.attr(style="invis", label="", margin="0", id=id)
-                names = [self._point(side, f"{link.source} {link.target} {end}") for end in ("from", "to")]
-                side.edge(*names, arrowhead="none", weight="50")
+            names = [self._point(page, f"{link.source} {link.target} {end}") for end in ("from", "to")]
+            page.edge(*names, arrowhead="none", weight="50")
+            # What stands first of a rank is left of the second, in every Graphviz; a weight of 0 would undo that.
             with page.subgraph(graph_attr={"rank": "same"}) as rank:
-                rank.edge(self._name(link.source), names[0], arrowhead="none", weight="0")
+                rank.edge(self._name(link.source), names[0], arrowhead="none")
             with page.subgraph(graph_attr={"rank": "same"}) as rank:
-                rank.edge(self._name(link.target), names[1], dir="back", weight="0")
+                rank.edge(self._name(link.target), names[1], dir="back")
 
     def _point(self, page: Any, wish: str) -> str:
         """A bend of a line: a point without size."""

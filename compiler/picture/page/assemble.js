@@ -120,10 +120,9 @@ const Assemble = (() => {
         led.add(link);
         const from = point(), from_ = `v_${points}`, to = point(), to_ = `v_${points}`;
         lines.push(
-          `subgraph cluster_skip_${points} { id="skip-${points}" label="" margin=0 style=invis`,
-          `${from}\n${to}\n${from_} -> ${to_} [arrowhead=none weight=50] }`,
-          `{ rank=same ${name(link.source)} -> ${from_} [arrowhead=none weight=0] }`,
-          `{ rank=same ${name(link.target)} -> ${to_} [dir=back weight=0] }`,
+          `${from}\n${to}\n${from_} -> ${to_} [arrowhead=none weight=50]`,
+          `{ rank=same ${name(link.source)} -> ${from_} [arrowhead=none] }`,
+          `{ rank=same ${name(link.target)} -> ${to_} [dir=back] }`,
         );
       }
     };
