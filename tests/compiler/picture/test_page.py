@@ -352,9 +352,8 @@ def test_search(library: Make) -> None:
 
 
 LAY_OUT = """
-const vm = require("vm"), read = require("fs").readFileSync;
-vm.runInThisContext(read(process.argv[1], "utf8") + ";globalThis.Viz = Viz;");
-Viz.instance().then((viz) => process.stdout.write(viz.renderString(read(0, "utf8"), {format: "json"})));
+const read = require("fs").readFileSync, answer = (viz) => viz.renderString(read(0, "utf8"), {format: "json"});
+require(process.argv[1]).instance().then((viz) => process.stdout.write(answer(viz)));
 """
 
 
