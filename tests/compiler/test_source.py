@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from fakes import B, H, W, graph_of, image, tokens
+from parity import quickly
 
 import ogive
 from ogive import ArchError
@@ -255,8 +256,8 @@ def compare(module: Any, inputs: tuple[torch.Tensor, ...], folder: Path) -> str:
     [
         ("vit", "ViT.Ti", {"depth": 3}, 100),
         ("resnet", "ResNet.r50", {}, 300),
-        ("mixer", "MLPMixer.B16", {"depth": 2}, 100),
-        ("unet", "UNet", {}, 320),
+        pytest.param("mixer", "MLPMixer.B16", {"depth": 2}, 100, marks=pytest.mark.long),
+        pytest.param("unet", "UNet", {}, 320, marks=pytest.mark.long),
     ],
 )
 def test_the_library(file: str, network: str, settings: dict[str, Any], lines: int, tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ def test_equal_blocks_are_one_class_and_a_loop() -> None:
     assert "# B 1000" in text
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", quickly(TEXTS, "tied", "attention", "choice", "regions and planes"))
 def test_corners(name: str, tmp_path: Path) -> None:
     module = ogive.compile(ogive.loads(TEXTS[name])).eval()
     inputs = {
@@ -300,9 +301,9 @@ def test_corners(name: str, tmp_path: Path) -> None:
     [
         ("transpose_conv", (image(B, 4, H, W),), {"out": 3, "size": 3, "stride": 2}, (1, 4, 5, 6)),
         ("frozen_batchnorm", (image(B, 4, H, W),), {}, (1, 4, 5, 6)),
-        ("linear", (tokens(B, 5, 4),), {"out": 3, "transposed": True}, (1, 5, 4)),
-        ("channel_shuffle", (image(B, 4, H, W),), {"groups": 2}, (1, 4, 5, 6)),
         *(pytest.param(*case, marks=[pytest.mark.long]) for case in (
+            ("linear", (tokens(B, 5, 4),), {"out": 3, "transposed": True}, (1, 5, 4)),
+            ("channel_shuffle", (image(B, 4, H, W),), {"groups": 2}, (1, 4, 5, 6)),
             ("max_pool", (image(B, 4, H, W),), {"size": 3, "pad": "same"}, (1, 4, 5, 6)),
             ("leaky_relu", (tokens(B, 5, 4),), {"slope": 0.2}, (1, 5, 4)),
             ("quick_gelu", (tokens(B, 5, 4),), {}, (1, 5, 4)),
