@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.conditions import Condition, Contradiction, Inexact
-from ogive.dsl.diagnostics import ArchError, fail
+from ogive.dsl.diagnostics import ArchError, Label, fail
 from ogive.dsl.dims import Dim, Poly, ceil_div, divide
 from ogive.dsl.dims_text import show
 from ogive.dsl.evaluate import Evaluator
@@ -193,6 +193,7 @@ class Annotator(Evaluator):
             self.unknown_letters(shape, frame)
             raise fail(
                 code, f"the shape here is `{actual}`, not `{shape.span.text}`", broken.span, label=broken.label,
+                labels=self._whence(shape, out) if code == "A202" else (),
                 notes=self.trail(frame), help=broken.help or self._after(frame),
             ) from None
         except Unbound as unbound:
@@ -205,6 +206,18 @@ class Annotator(Evaluator):
         except ArchError:
             self.unknown_letters(shape, frame)
             raise
+
+    def _whence(self, shape: s.Shape, out: Out) -> list[Label]:
+        """The line that a tensor comes from where it stands elsewhere, at the end of a block; else, where axes are more
+        or fewer, those that its op reads."""
+        node, here = self.work.nodes[out.edge.node], shape.span
+        last = node.span.source.place(node.span.end)[0]
+        if node.span.source is not here.source or not node.span.line <= here.line <= last:
+            return [Label(node.span, "it is made here")]
+        if len(shape.dims) == len(out.type.axes):
+            return []
+        found = [(self.work.nodes[edge.node], edge) for edge in node.inputs]
+        return [Label(x.span, f"from `{x.outputs[edge.result]}`") for x, edge in found if x.span.line != here.line][:2]
 
     def unknown_letters(self, shape: s.Shape, frame: Frame) -> None:
         """What is new in a shape that was not held against anything has no size: its use says nothing."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.diagnostics import ArchError, fail, nearest, offer
+from ogive.dsl.diagnostics import ArchError, Label, fail, nearest, offer
 from ogive.dsl.dims import Poly
 from ogive.dsl.further_down import made_further_down
 from ogive.dsl.load import Definition
@@ -20,11 +20,12 @@ from ogive.dsl.ops.record import Size
 from ogive.dsl.pattern_values import Maker, made, maker_of
 from ogive.dsl.patterns.names import CONSTRUCTORS, Constructor
 from ogive.dsl.source import Span
+from ogive.dsl.trees import names_read, walk
 from ogive.dsl.values import POISON, Bundle, OpValue, Poison, Setting, Silent, Unanswered, describe, is_list, whole
 from ogive.dsl.when import TRAINING, Partial
 from ogive.dsl.work import Frame
 
-__all__ = ["Evaluator", "list_of", "no_pass", "unlisted"]
+__all__ = ["Evaluator", "list_of", "no_pass", "unread", "unlisted"]
 
 OF_AXES: Final = {
     "sum": "`x -> sum_over(N)` sums along an axis", "len": "a letter of its annotation is the size of an axis",
@@ -138,7 +139,8 @@ class Evaluator(Lookup):
         usable = visible | {*frame.body.unit.names, *CONSTRUCTORS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
         hint = f"did you mean `{near}`?" if near else offer("", visible, "names here") if visible else None
-        return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint)
+        return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint,
+                    labels=unread(expr.name, running))
 
     def made_name(self, expr: s.Name | s.Made, frame: Frame) -> str:
         """`layer{s + 1}` as text."""
@@ -361,6 +363,18 @@ def no_pass(span: Span) -> ArchError:
     """Python's `pass`."""
     return fail("A102", "there is no `pass`", span,
                 help="leave the whole container out: what is not written is the identity")
+
+
+def unread(name: str, definition: s.Definition) -> tuple[Label, ...]:
+    """The parameter of a definition that nothing in it reads, where it is one alone: `name` may be what is meant."""
+    read = {name for name, _ in names_read(definition)}
+    params = [p for p, _ in walk(definition) if isinstance(p, s.Param) and p.name not in read]
+    if len(params) != 1:
+        return ()
+    (param,) = params
+    rest = param.name.removeprefix(name)
+    more = f"; with a default it is `{name}={rest}`" if rest.isdigit() and rest != param.name else ""
+    return (Label(param.span, f"nothing reads `{param.name}`{more}"),)
 
 
 def _inside(name: str, frame: Frame) -> str | None:

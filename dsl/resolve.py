@@ -12,7 +12,7 @@ from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.containers import CONTAINERS
 from ogive.dsl.diagnostics import Diagnostic, offer
-from ogive.dsl.evaluate import no_pass
+from ogive.dsl.evaluate import no_pass, unread
 from ogive.dsl.load import Definition
 from ogive.dsl.numbers import CONSTANTS, FUNCTIONS
 from ogive.dsl.ops import RECORDS
@@ -38,6 +38,7 @@ class _Resolver:
     """Flow-insensitive: a name counts as known when any line of the definition gives it."""
 
     def __init__(self, definition: Definition) -> None:
+        self.definition = definition.node
         self.units = definition.unit.names
         self.names: set[str] = {"_", "training", *CONSTANTS, *CONSTRUCTORS}
         self.made: set[str] = set()
@@ -194,7 +195,8 @@ class _Resolver:
 
     def _wrong(self, code: str, title: str, expr: s.Expr, known: set[str]) -> None:
         name = expr.name if isinstance(expr, s.Name) else ""
-        self.mistakes.append(Diagnostic(code, title, expr.span, help=offer(name, known, "known")))
+        labels = unread(name, self.definition) if code == "A101" else ()
+        self.mistakes.append(Diagnostic(code, title, expr.span, labels=labels, help=offer(name, known, "known")))
 
 
 def _names_axis(expr: s.Call, arg: s.Arg) -> bool:

@@ -81,11 +81,17 @@ def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> 
     sizes, names = _sizes(known), _names_of(definition)
     said = {op: {text: arg for text, arg in args.items() if {n for n, _ in names_read(arg)} <= names}
             for op, args in _settings_said(known).items()}
+    placed = _places_said(known)
     for call, around in walk(definition):
         if not any(isinstance(a, s.Line) for a in around):
             continue
         if isinstance(call, s.Call) and isinstance(call.func, s.Name):
             yield from _call_varied(definition, call, said.get(call.func.name, {}))
+            at = next((i for i, arg in enumerate(call.args) if arg.name is not None), len(call.args))
+            for arg in placed.get((call.func.name, at), {}).values():
+                new = replace(call, args=(*call.args[:at], arg, *call.args[at:]))
+                effect = Set(call, at, arg.value)
+                yield variation(definition, call, new, call.span, f"with `{arg.span.text}` here", effect)
         elif isinstance(call, s.Name) and _is_op(call, around):
             for arg in said.get(call.name, {}).values():
                 yield _exchange(definition, call, s.Call(call, (arg,), call.span), arg)
@@ -225,6 +231,17 @@ def _settings_said(known: Sequence[s.Definition]) -> dict[str, dict[str, s.Arg]]
             for arg in call.args:
                 if arg.name is not None:
                     found.setdefault(call.func.name, {})[arg.span.text] = arg
+    return found
+
+
+def _places_said(known: Sequence[s.Definition]) -> dict[tuple[str, int], dict[str, s.Arg]]:
+    """The sizes that lines of some definitions give to each op by place, `1x1` in `conv(64, 1x1)`, by their text."""
+    found: dict[tuple[str, int], dict[str, s.Arg]] = {}
+    for call, _ in walk(tuple(known)):
+        if isinstance(call, s.Call) and isinstance(call.func, s.Name):
+            for at, arg in enumerate(call.args):
+                if arg.name is None and isinstance(arg.value, s.SizeExpr):
+                    found.setdefault((call.func.name, at), {})[arg.span.text] = arg
     return found
 
 
