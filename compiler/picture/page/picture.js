@@ -176,7 +176,7 @@ const Picture = (() => {
       const box = this.content.getBBox(), room = this.#room, edge = 28;
       const wide = (room.width - 2 * edge) / box.width, high = (room.height - 2 * edge) / box.height;
       const scale = Math.min(wide, whole ? high : Math.max(high, 0.75), 1.5);
-      this.pan.zoom(scale);
+      this.pan.zoom(scale * this.pan.getZoom() / this.scale);  // it counts from the zoom that it last resized at
       const y = box.height * scale > room.height ? edge - box.y * scale : (room.height - box.height * scale) / 2 - box.y * scale;
       this.pan.pan({x: (room.width - box.width * scale) / 2 - box.x * scale, y});
     }

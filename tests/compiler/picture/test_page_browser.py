@@ -72,6 +72,13 @@ def test_it_opens_and_its_blocks_do(vit: Page) -> None:
     assert has(vit, "blocks.0.mlp.fc1")
     after(vit, lambda: vit.click('[data-id="blocks.0.attn"]', times=2))
     assert has(vit, "blocks.0.attn.qkv")
+    vit.wait("document.getAnimations().length === 0")
+    scales = []
+    for _ in range(3):
+        vit.click("#fit")
+        vit.ask("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        scales.append(vit.ask("document.querySelector('.svg-pan-zoom_viewport').getCTM().a"))
+    assert scales[1:] == pytest.approx(scales[:1] * 2, rel=1e-4), "all is seen: once more changes nothing"
     quiet(vit)
 
 
