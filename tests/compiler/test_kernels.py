@@ -34,6 +34,7 @@ def test_every_file_is_run() -> None:
 
 def _passed(file: str, chosen: str) -> int:
     """How many tests of a file pass, all of those that are chosen."""
+    pytest.importorskip("triton", reason="Triton is not installed: pip install -e .[gpu], on Linux")
     told = {name: x for name, x in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", chosen,

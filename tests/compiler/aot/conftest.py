@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import ogive
-from ogive.compiler.aot.build import Built, build, write_build
 from ogive.compiler.precision import precision_of
 from ogive.compiler.targets import gpu_named
+
+if TYPE_CHECKING:  # it takes Triton, and without it the tests of this folder are to say so
+    from ogive.compiler.aot.build import Built
 
 SMALL = """
 network Small(dim=64):
@@ -30,6 +33,8 @@ network Small(dim=64):
 
 @pytest.fixture(scope="session")
 def small() -> Built:
+    from ogive.compiler.aot.build import build
+
     net = ogive.loads(SMALL)
     return build(net, "h200", gpu_named("h200", "a test"), precision_of("fp16"), "flash")
 
@@ -37,6 +42,8 @@ def small() -> Built:
 @pytest.fixture
 def folder(small: Built, tmp_path: Path) -> Path:
     """The build on disk, for a test to damage."""
+    from ogive.compiler.aot.build import write_build
+
     write_build(small, tmp_path / "build")
     return tmp_path / "build"
 
@@ -44,7 +51,8 @@ def folder(small: Built, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """NVIDIA's tools as Triton brings them."""
-    triton = pytest.importorskip("triton", reason="Triton is not installed")
+    from needs_triton import triton
+
     found = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
     assert shutil.which("cuobjdump", path=str(found))
     return found

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from fake_driver import FakeDriver
+from needs_triton import triton
 from typer.testing import CliRunner
 
 import ogive
@@ -40,6 +41,7 @@ def test_a_build_says_what_is_in_it(small: Built, folder: Path) -> None:
     ]
     assert sorted(p.name for p in folder.iterdir()) == sorted([MANIFEST, "network.arch", *cubins])
     assert (manifest.target, manifest.arch, manifest.capability) == ("h200", "sm_90a", 90)
+    assert manifest.triton == triton.__version__
     assert [node.at for node in manifest.attentions] == [("near.attend",), ("far.attend",)]
     assert {node.kernel for node in manifest.attentions} == {"flash"} and manifest.precision == (("*", "fp16"),)
     for entry in manifest.kernels:

@@ -8,16 +8,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from static_kernels import of_arch
 
 from ogive.compiler.kernels import tuned
 from ogive.compiler.kernels.setting import Setting, shared_bytes
 from ogive.compiler.kernels.tuned import BEST, Tuned, best, candidates, tune
+from ogive.compiler.targets import gpu_named
 
 PLAIN = Setting("bf16", 64, 64, 128, 64, 8, 3)
 FAST = replace(PLAIN, block_m=64, block_n=128, warps=4, stages=2)
 ABOUT = {"device": "a test", "torch": "1", "triton": "2", "driver": "3"}
-GPU = of_arch(90)
+GPU = gpu_named("h200", "a test")
 
 
 def cost(setting: Setting) -> float:
@@ -54,7 +54,7 @@ def test_time_that_is_over_ends_it_and_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_candidates_fit_the_device() -> None:
-    small = of_arch(89)
+    small = gpu_named("rtx4090", "a test")
     made = list(candidates(replace(PLAIN, width=128, values=128), small))
     assert made and all(shared_bytes(x) <= small.shared for x in made)
     lists = list(candidates(replace(PLAIN, keep="list", block_m=64), GPU))
