@@ -15,8 +15,9 @@ The parts, all of them unless `--only` names some:
     swin        Swin-T at 224 x 224 as a whole, float32, batch 1 and 8, beside timm's as it comes, with
                 TIMM_FUSED_ATTN=2, and compiled by torch
 
-Rounds are interleaved, figures are medians. Limits hold for the first number of threads; patterns and mechanisms are
-measured with the others too. The last part needs timm.
+Rounds are interleaved, figures are medians; with one thread of processor time, which other programs take no part of.
+Limits hold for the first number of threads; patterns and mechanisms are measured with the others too. The last part
+needs timm.
 """
 
 from __future__ import annotations
@@ -213,12 +214,13 @@ def _flex(x: torch.Tensor, blocks: Any) -> Callable[[], Any]:
 
 def interleaved(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """The median milliseconds of each, one round of all after the other."""
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            found[name].append(1e3 * (time.perf_counter() - start))
+            found[name].append(1e3 * (clock() - start))
     return {name: median(times[1:]) for name, times in found.items()}
 
 

@@ -173,6 +173,7 @@ class _Run:
         # of several samples, looking up rows of a slice would copy the whole of it, each time
         copies = about.walk.looks_up and len(q) > 1
         self.q, self.k, self.v = (x.contiguous() if copies else _rows(x) for x in rows)
+        self.qkv = _beside(self.q, self.k, self.v)
         self.mask, self.table, self.about = mask, table, about
         self.scale = q.shape[-1] ** -0.5 if about.scale is None else about.scale
         self.wide = torch.float64 if q.dtype == torch.float64 else torch.float32
@@ -186,7 +187,7 @@ class _Run:
         if len(steps) == 1 and steps[0].q.whole and steps[0].heads is None:
             answer, sums = self._step(steps[0])
             return answer.reshape(batch, n, heads, -1), sums.reshape(batch, n, heads, 1)
-        kind = v.dtype if walk.once else self.wide
+        kind = v.dtype if walk.twice else self.wide
         make = torch.empty if walk.complete else torch.zeros
         out = make(batch, n, heads, v.shape[3], dtype=kind)
         keeps = needs or not walk.once
@@ -211,7 +212,7 @@ class _Run:
 
     def _step(self, step: Step) -> tuple[Tensor, Tensor]:
         """Answers [B entries, n, h, e] and log-sum-exps [B entries, n, h, 1] of one part."""
-        q, k, v = (places.take(_some(x, step)) for places, x in ((step.q, self.q), (step.k, self.k), (step.k, self.v)))
+        q, k, v = self._taken(step)
         chunks = list(self._chunks(step))
         if len(chunks) == 1:
             return self._chunk(step, q, k, v, *chunks[0])
@@ -221,6 +222,14 @@ class _Run:
             for into, x in zip((answers, sums), self._chunk(step, q, k, v, some, rows), strict=True):
                 self._at(into, some, rows).copy_(self._parted(x))
         return answers, sums
+
+    def _taken(self, step: Step) -> tuple[Tensor, ...]:
+        """q, k and v of a part; what is copied and lies side by side is copied together."""
+        if self.qkv is not None and step.heads is None and step.k.is_copied and step.q.pieces == step.k.pieces:
+            made = step.k.beside(self.qkv, len(self.q))
+            return made.unflatten(2, (3, *self.q.shape[2:])).unbind(2)
+        places = (step.q, self.q), (step.k, self.k), (step.k, self.v)
+        return tuple(place.take(_some(x, step)) for place, x in places)
 
     def _chunk(
         self, step: Step, q: Tensor, k: Tensor, v: Tensor, some: slice, rows: slice
@@ -498,6 +507,21 @@ def _pieces(x: Tensor, width: int) -> Iterator[tuple[Tensor, int]]:
 def _rows(x: Tensor) -> Tensor:
     """Channels side by side in memory, as the kernel reads them."""
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
+
+
+def _beside(*xs: Tensor) -> Tensor | None:
+    """Tensors [B, N, H, d] that lie side by side in memory, as slices of one linear map do, as [B N, all their H d]."""
+    first, (batch, n, heads, width) = xs[0], xs[0].shape
+    each, step = heads * width, xs[0].stride(1)
+    if first.stride()[2:] != (width, 1) or step < len(xs) * each or (batch > 1 and first.stride(0) != n * step):
+        return None
+    place, there = first.untyped_storage().data_ptr(), first.storage_offset()
+    for i, x in enumerate(xs):
+        if x.shape != first.shape or x.stride() != first.stride() or x.storage_offset() != there + i * each:
+            return None
+        if x.untyped_storage().data_ptr() != place or x.dtype != first.dtype:
+            return None
+    return first.as_strided((batch * n, len(xs) * each), (step, 1))
 
 
 def _some(x: Tensor, step: Step) -> Tensor:

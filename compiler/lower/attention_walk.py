@@ -27,8 +27,8 @@ COPIED: Final = 1 << 20
 PACKED: Final = 1 << 19
 """The same of what is a view, in half precision: torch lays the keys of a whole call together before it begins."""
 
-FEW_KEYS: Final = 128
-"""With more keys an entry has enough to do by itself."""
+FEW_KEYS: Final = range(64, 129)
+"""With more keys an entry has enough to do by itself; torch lays fewer not together."""
 
 
 def at_once(rows: int, each: int) -> int:
@@ -44,6 +44,9 @@ class Places:
         self.pieces = index.pieces
         self.tables = [None if isinstance(p, Strides) else _positions(p) for p in index.pieces]
         self.whole = self._whole(size)
+        self.is_copied = not self.whole and not index.is_view
+        self.size = size
+        self.looked_up: dict[int, Tensor] = {}
 
     def _whole(self, size: int) -> bool:
         """All positions, in order."""
@@ -63,6 +66,15 @@ class Places:
         for piece, table in zip(self.pieces, self.tables, strict=True):
             found.append(_positions(piece) if table is None else table)
         return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+    def beside(self, x: Tensor, batch: int) -> Tensor:
+        """Rows of what lies side by side: [B N, C] -> [B * entries, count, C], in one go."""
+        if batch not in self.looked_up:
+            self.looked_up.clear()
+            with torch.inference_mode(False):
+                first = torch.arange(batch)[:, None] * self.size
+                self.looked_up[batch] = (first + self.rows().flatten()).flatten()
+        return x.index_select(0, self.looked_up[batch]).view(batch * self.entries, self.count, -1)
 
     def take(self, x: Tensor) -> Tensor:
         """[B, N, H, d] -> [B * entries, count, H, d], a view where strides allow it."""
@@ -113,7 +125,10 @@ class Places:
                 out, before = (y.index_select(1, table.flatten()) for y in (x, total))
             answers, more = answers.reshape(out.shape), more.reshape(before.shape)
             share = torch.sigmoid(more - before).nan_to_num_(0.0)  # where neither sees a key, both answer zeros
-            out.lerp_(answers.to(out.dtype), share)
+            if out.dtype == share.dtype:
+                out.lerp_(answers.to(out.dtype), share)
+            else:  # the first merge of two answers as they came: rounded once
+                out.copy_(out.to(share.dtype).lerp_(answers.to(share.dtype), share))
             before.copy_(torch.logaddexp(before, more))
             if table is not None:
                 x.index_copy_(1, table.flatten(), out)
@@ -254,13 +269,14 @@ class Walk:
         steps: one for each call of a kernel, or for a few.
         complete: every query is answered, so answers need no zeros first.
         once: every query is answered by one step, so nothing is merged.
+        twice: by at most two, so an answer is rounded once, whatever it waits in.
         looks_up: some positions lie in no strides.
     """
 
     def __init__(self, plan: Plan, heads: Sequence[int], queries: int, keys: int, each: int, half: bool) -> None:
         """`each`: bytes of one position, all samples and heads; `half`: of numbers of half precision."""
         self.steps: list[Step] = []
-        self.once = True
+        self.once = self.twice = True
         local = {head: i for i, head in enumerate(heads)}
         answered = [bytearray(queries) for _ in heads]
         for part in plan.parts:
@@ -270,11 +286,12 @@ class Walk:
             those = {q for entry in range(part.batch) for q in part.q.row(entry)}
             fresh = not any(answered[head][q] for head in mine for q in those)
             self.once = self.once and fresh
+            self.twice = self.twice and not any(answered[head][q] > 1 for head in mine for q in those)
             for head in mine:
                 for q in those:
-                    answered[head][q] = 1
+                    answered[head][q] = min(answered[head][q] + 1, 2)
             copied = max(0 if x.is_view else x.count for x in (part.q, part.k)) * each
-            viewed = max(part.q.count, part.k.count) * each if half and part.k.count <= FEW_KEYS else 0
+            viewed = max(part.q.count, part.k.count) * each if half and part.k.count in FEW_KEYS else 0
             most = max(1, COPIED // copied) if copied else max(1, PACKED // viewed) if viewed else part.batch
             for piece in part.split(most):
                 self.steps.append(_step(piece, _chosen(mine, len(heads)), queries, keys, fresh))

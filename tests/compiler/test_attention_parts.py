@@ -16,7 +16,7 @@ from ogive.compiler.lower.attention_masks import PatternMask
 from ogive.compiler.lower.attention_parts import PartsAttention, kept_pairs
 from ogive.compiler.lower.attention_spelling import spelled
 from ogive.dsl.patterns import Pattern
-from ogive.dsl.patterns.algebra import PerHead
+from ogive.dsl.patterns.algebra import PerHead, Union
 from ogive.dsl.patterns.named import (
     Axial,
     Block,
@@ -125,6 +125,22 @@ def test_gradients_of_a_table_of_offsets(p: Pattern, space: Space) -> None:
     core, (q, k, v) = module(p, space, 4, bias=bias), data(space, 4, 8)
     found = core(q, k, v, *ends(space), None, values)
     alike(found, written(core, space, q, k, v, None, values), [q, k, v, values])
+
+
+@pytest.mark.parametrize("order", ["qkv", "kqv", "qvk"])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("p", [Window(4), Window(3, 1), Union((Window(2), Prefix()))], ids=str)
+def test_what_lies_side_by_side_is_what_lies_apart(p: Pattern, batch: int, order: str) -> None:
+    """q, k and v as slices of one tensor, in any order, are copied together where that is the same."""
+    space, heads = Space.of(8, 8, prefix=int("prefix" in str(p))), 2
+    n = space.queries.size
+    generator = torch.Generator().manual_seed(3)
+    joined = torch.randn(batch, n, 3, heads, 4, generator=generator).permute(2, 0, 3, 1, 4)
+    q, k, v = (joined[order.index(name)] for name in "qkv")
+    made = module(p, space, heads)
+    with torch.inference_mode():
+        wanted = made(*(x.contiguous() for x in (q, k, v)), *ends(space))
+        assert torch.equal(made(q, k, v, *ends(space)), wanted)
 
 
 def test_gradcheck() -> None:
