@@ -213,7 +213,11 @@ class Annotator(Evaluator):
         node, here = self.work.nodes[out.edge.node], shape.span
         last = node.span.source.place(node.span.end)[0]
         if node.span.source is not here.source or not node.span.line <= here.line <= last:
-            return [Label(node.span, "it is made here")]
+            weighed = node
+            while not weighed.own and weighed.inputs:
+                weighed = self.work.nodes[weighed.inputs[0].node]
+            found = [Label(node.span, "it is made here")]
+            return [*found, Label(weighed.span, "from these weights")] if weighed.own and weighed is not node else found
         if len(shape.dims) == len(out.type.axes):
             return []
         found = [(self.work.nodes[edge.node], edge) for edge in node.inputs]

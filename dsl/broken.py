@@ -131,13 +131,13 @@ def _repairs(
 
 
 def _unread(built: Built | None) -> set[str]:
-    """The names of lines and scopes that no result of a network needs."""
+    """The names of lines and scopes that no result of a network needs; `_` stands for all that have none."""
     if built is None:
         return set()
     names = {node.name for node in built.dropped}
     kept = {region.id for node in built.graph for region in built.graph.region_chain(node)}
     scopes = {r for node in built.dropped for r in built.graph.region_chain(node) if r.id not in kept}
-    return (names | {r.name for r in scopes}) - {""}
+    return {name or "_" for name in names} | {r.name for r in scopes} - {""}
 
 
 def _row(network: str, claims: Sequence[Claim], graph: Graph | None) -> Row:

@@ -89,9 +89,9 @@ def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> 
             yield from _call_varied(definition, call, said.get(call.func.name, {}))
             at = next((i for i, arg in enumerate(call.args) if arg.name is not None), len(call.args))
             for arg in placed.get((call.func.name, at), {}).values():
-                new = replace(call, args=(*call.args[:at], arg, *call.args[at:]))
+                longer = replace(call, args=(*call.args[:at], arg, *call.args[at:]))
                 effect = Set(call, at, arg.value)
-                yield variation(definition, call, new, call.span, f"with `{arg.span.text}` here", effect)
+                yield variation(definition, call, longer, call.span, f"with `{arg.span.text}` here", effect)
         elif isinstance(call, s.Name) and _is_op(call, around):
             for arg in said.get(call.name, {}).values():
                 yield _exchange(definition, call, s.Call(call, (arg,), call.span), arg)

@@ -68,7 +68,7 @@ def _moved(definition: s.Definition, suites: list[Suite]) -> Iterator[Variation]
 
 def sources_varied(definition: s.Definition) -> Iterator[Variation]:
     """Another name that stands above a line as its source, one less, one more."""
-    names = [(p.name, p.span.start) for p, _ in walk(definition) if isinstance(p, s.Port)]
+    names = [(p.name, p.span.start) for p, _ in walk(definition) if isinstance(p, s.Port | s.Carry)]
     names += [(n.name, n.span.start) for label, _ in walk(definition) if isinstance(label, s.Label)
               for n in label.names if isinstance(n, s.Name)]
     scopes = [x for x, _ in walk(definition) if isinstance(x, s.Line) and x.body is not None]
@@ -81,7 +81,7 @@ def sources_varied(definition: s.Definition) -> Iterator[Variation]:
         if isinstance(line.flow, s.Binary):
             places += [line.flow.left, line.flow.right]
         for place in places:
-            for name in above:
+            for name in ("_", *above):
                 if isinstance(place, s.Name) and place.name != name:
                     new = replace(place, name=name)
                     yield _reading(name, definition, place, new, place.span, f"with `{name}` here")
