@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -99,6 +100,7 @@ class Values:
 
     out: Tensor
     grads: dict[str, Tensor]
+    cancels: float = 1.0
 
     def errors(self, meant: Values) -> dict[str, float]:
         """|x - y| / |y| of each."""
@@ -107,16 +109,21 @@ class Values:
 
 
     def wrong(self, meant: Values, peer: Values, slopes: bool = False) -> dict[str, str]:
-        """What is further off than it may be: float32 1e-6 or twice torch's own where that is more, float16 twice that.
+        """What is further off than it may be: twice torch's own error, or what is less than rounding makes of it.
 
-        Torch's flash attention has no gradients of biases and masks. Each of their numbers is a sum of dS, which
-        cancel; those of slopes most, one number for all pairs of a head.
+        In float32 that is 1e-6 for answers and 2e-6 for gradients: scores in units of log 2 are larger, and so is what
+        their rounding makes of weights. Torch's flash attention has no gradients of biases and masks. Each of their
+        numbers is a sum of dS, which cancel; those of slopes most, one number for all pairs of a head: it may be off by
+        the rounding of what is summed up, `peer.cancels` times as large as the sum.
         """
         exact = self.out.dtype == torch.float32
-        added = (1e-4 if slopes else 1e-5) if exact else (4e-2 if slopes else 2e-3)
+        added = 1e-5 if exact else 2e-3
+        if slopes:
+            added = peer.cancels * (2**-21 if exact else 2**-11)
         own, found = peer.errors(meant), {}
         for name, error in self.errors(meant).items():
-            bound = max(1e-6 if exact else 0.0, 2 * own[name]) if name in own else added
+            least = (1e-6 if name == "out" else 2e-6) if exact else 0.0
+            bound = max(least, 2 * own[name]) if name in own else added
             if not error <= bound:
                 found[name] = f"{error:.1e} > {bound:.1e}"
         return found
@@ -284,5 +291,23 @@ def torchs(case: Case) -> Values:
     out, lse = forward(q, k, v, 0.0, False, attn_mask=added, scale=scale)
     grads = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
         grad.masked_fill(blind, 0.0), q, k, v, out, lse, 0.0, False, attn_mask=added, scale=scale)
-    return Values(out.masked_fill(blind, 0.0)[..., : widths["v"]], {
-        name: x[..., : widths[name]] for name, x in zip("qkv", grads, strict=True)})
+    found = {name: x[..., : widths[name]] for name, x in zip("qkv", grads, strict=True)}
+    cancels = _cancels(bias, given, scores.masked_fill(~seen, float("-inf")), case) if case.slopes else 1.0
+    return Values(out.masked_fill(blind, 0.0)[..., : widths["v"]], found, cancels)
+
+
+def _cancels(bias: Bias | None, given: dict[str, Tensor], added: Tensor, case: Case) -> float:
+    """How many times as large as the gradients of slopes what they are sums of is: P |dP| and P |rowsum(dO O)|.
+
+    Answers are rounded query by query: the errors of n queries add up to the root of n times one.
+    """
+    assert bias is not None
+    q, k, v, grad, added = (x.double() for x in (*(given[name] for name in ("q", "k", "v", "grad")), added))
+    weights = (q @ k.mT * case.width**-0.5 + added).softmax(-1).nan_to_num()
+    wanted = grad @ v.mT
+    lost = (weights * wanted).sum(-1, keepdim=True)
+    slopes = given["bias"].double().requires_grad_()
+    term = bias(slopes, *case.ends).expand(weights.shape)
+    found = [torch.autograd.grad(term, slopes, weights * x, retain_graph=True)[0]
+             for x in (wanted - lost, wanted.abs() + lost.abs())]
+    return float(found[1].norm() / found[0].norm()) / math.sqrt(q.shape[0] * q.shape[2])

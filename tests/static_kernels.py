@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-import triton
+from needs_triton import triton
 
 from ogive.compiler.aot.compiled import Compiled, Facts, compile_kernel
 from ogive.compiler.kernels.registry import KERNELS, Kernel
@@ -38,6 +38,7 @@ def _plain(width: int, dtype: str = "bf16", **more: Any) -> Setting:
 _LONG: Final = (4096, 4096)
 _WINDOW: Final = (49, 49)
 _SWIN: Final = {"q_map": "split", "k_map": "split", "bias": "table"}
+_SHIFTED: Final = {"q_map": "table", "k_map": "table", "bias": "table", "keep": "list"}
 
 CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     **{f"dense {d}": (FORWARD, _plain(d), _LONG) for d in (32, 64, 72, 80, 96, 128, 256)},
@@ -52,6 +53,7 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     "lists 64 of some heads": (FORWARD, _plain(64, keep="list", heads_listed=True), _LONG),
     "window 32": (FORWARD, _plain(32, q_map="split", k_map="split"), _WINDOW),
     "window 32 with a table": (FORWARD, _plain(32, **_SWIN), _WINDOW),
+    "shifted window 32 with a table": (FORWARD, _plain(32, **_SHIFTED), _WINDOW),
     "window 32 with a table, float32": (FORWARD, _plain(32, "fp32", **_SWIN), _WINDOW),
     "written out 32 with a table": (FORWARD, _plain(32, q_map="table", k_map="table", bias="table"), _WINDOW),
     "lists 32 with a table": (FORWARD, _plain(32, keep="list", bias="table"), (196, 196)),
@@ -64,10 +66,12 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     "added 64": (FORWARD, _plain(64, mask="float"), _LONG),
     "dropout 64": (FORWARD, _plain(64, dropout=True), _LONG),
     "merged 64": (FORWARD, _plain(64, merge=True, wide=True, q_map="split", k_map="split"), (197, 197)),
-    **{f"dq {d}": (QUERIES, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128)},
-    **{f"dk, dv {d}": (KEYS, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128)},
+    **{f"dq {d}": (QUERIES, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128, 256)},
+    **{f"dk, dv {d}": (KEYS, _plain(d, merge=True), _LONG) for d in (32, 64, 80, 128, 256)},
     "dq 32 with a table": (QUERIES, _plain(32, merge=True, **_SWIN), _WINDOW),
     "dk, dv 32 with a table": (KEYS, _plain(32, merge=True, **_SWIN), _WINDOW),
+    "dq 32 shifted, with a table": (QUERIES, _plain(32, **_SHIFTED), _WINDOW),
+    "dk, dv 32 shifted, with a table": (KEYS, _plain(32, **_SHIFTED), _WINDOW),
     "dq 64 lists": (QUERIES, _plain(64, merge=True, keep="list"), _LONG),
     "dk, dv 64 lists": (KEYS, _plain(64, merge=True, keep="list"), _LONG),
     "dq 64 float32": (QUERIES, _plain(64, "fp32", merge=True), _LONG),
@@ -81,14 +85,14 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
 }
 """By name: the kernel, its setting without tiles, and how many queries and keys an entry has."""
 
-EVERYWHERE: Final = (
-    "dense 64", "dense 80", "dense 128", "band 64", "lists 64", "window 32 with a table", "dense 64 float32",
-    "int8 80", "int8-token 64",
-)
-"""What the table holds for every architecture; the others for 9.0 alone."""
-
 FP8: Final = (89, 90, 100, 120)
 """Architectures that multiply FP8."""
+
+EVERYWHERE: Final = (
+    *(name for name, case in CASES.items() if case[0] == FORWARD), "dq 32", "dq 64", "dq 80",
+    "int8 80", "int8-token 64",
+)
+"""What the table holds for every architecture: all flash kernels forwards among them; the others for 9.0 alone."""
 
 ASKED: Final = tuple((name, arch) for name in CASES for arch in (
     ARCHES if name in EVERYWHERE else FP8 if name == "int8-fp8 64" else (89, 90) if "fp8" in name else (90,)))
@@ -103,7 +107,7 @@ def of_arch(arch: int) -> Gpu:
 def compiled(name: str, arch: int) -> tuple[Kernel, Setting, Compiled]:
     """A case on an architecture, with the tiles that it gets there."""
     kernel, setting, size = CASES[name]
-    made = tiled(setting, of_arch(arch), *size, backward=kernel not in (FORWARD, INT8))
+    made = tiled(setting, of_arch(arch), *size, backward=kernel not in (FORWARD, INT8), by_keys=kernel == KEYS)
     return KERNELS[kernel], made, compile_kernel(KERNELS[kernel], made, arch)
 
 

@@ -48,7 +48,8 @@ def backward_keys(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting
     """Pieces add to the gradients of keys where a head has several; keys that entries share get rows of their own."""
     added = not piece.keys_shared and not alone(spec)
     made = replace(_plain(spec, piece, use), slots=piece.keys_shared, merge=added, wide=piece.keys_shared or added)
-    return best("attention_backward_keys", tiled(made, device, piece.q.count, piece.k.count, backward=True))
+    made = tiled(made, device, piece.q.count, piece.k.count, backward=True, by_keys=True)
+    return best("attention_backward_keys", made)
 
 
 def backward_scores(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:

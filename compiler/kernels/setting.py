@@ -116,11 +116,13 @@ def halves(width: int, least: int = 16) -> tuple[int, int]:
     return (whole, 0) if width <= least or first + second >= whole else (first, second)
 
 
-def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: bool = False) -> Setting:
+def tiled(
+    setting: Setting, device: Device, rows: int, columns: int, backward: bool = False, by_keys: bool = False
+) -> Setting:
     """The setting with tiles, warps and stages for a part of so many queries and keys an entry.
 
     Tiles are no larger than a part; they shrink until what a block keeps in shared memory fits the device. The tiles of
-    "list" are those of its lists and stay.
+    "list" are those of its lists and stay. `by_keys` is the kernel of dk and dv, which sums both in registers.
     """
     exact = setting.dtype == "fp32" and setting.precision == "ieee"
     fixed = setting.keep == "list"
@@ -140,7 +142,10 @@ def tiled(setting: Setting, device: Device, rows: int, columns: int, backward: b
             break  # the compiled kernel says how much it takes, and is refused then
     wide = made.width > 64 or made.values > 64
     warps = 8 if exact or made.block_m >= 128 or (made.block_m >= 64 and (wide or backward)) else 4
-    return replace(made, warps=warps if made.block_m > 16 else 4)
+    made = replace(made, warps=warps if made.block_m > 16 else 4)
+    if by_keys and not exact and not fixed and max(made.width, made.values) > 128:  # 600 bytes would be spilled
+        made = replace(made, block_m=min(made.block_m, 32))
+    return made
 
 
 def _exact(setting: Setting, backward: bool) -> tuple[int, int]:
