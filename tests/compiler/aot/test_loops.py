@@ -11,6 +11,7 @@ import pytest
 import static_kernels as static
 
 PRODUCTS = ("HMMA", "HGMMA", "UTCHMMA")
+INTEGERS = re.compile(r"V?U?(IADD3?|IMAD|LOP3|ISETP|LEA|SHF|PRMT|IMNMX\w*|IADDMNMX)")
 
 
 def loops(name: str, arch: int, tools: Path, folder: Path) -> list[Counter[str]]:
@@ -39,4 +40,6 @@ def test_full_tiles_do_not_ask_which_pairs_are_seen(name: str, more: float, tool
     for word in (*PRODUCTS, "MUFU"):
         assert full[word] == dense[word] == border[word]
     assert dense["HGMMA"] > 0 and dense["MUFU"] > 30
+    integers = [sum(n for word, n in loop.items() if INTEGERS.fullmatch(word)) for loop in (dense, full)]
+    assert integers[0] > 0 and abs(integers[1] - integers[0]) <= (more - 1) * dense.total()
     assert dense.total() <= full.total() <= more * dense.total() < border.total()
