@@ -291,7 +291,8 @@ class Walk:
                 for q in those:
                     answered[head][q] = min(answered[head][q] + 1, 2)
             copied = max(0 if x.is_view else x.count for x in (part.q, part.k)) * each
-            viewed = max(part.q.count, part.k.count) * each if half and part.k.count in FEW_KEYS else 0
+            some = half and part.k.count in FEW_KEYS and len(plan.parts) > 1  # the answers of one call need no copy
+            viewed = max(part.q.count, part.k.count) * each if some else 0
             most = max(1, COPIED // copied) if copied else max(1, PACKED // viewed) if viewed else part.batch
             for piece in part.split(most):
                 self.steps.append(_step(piece, _chosen(mine, len(heads)), queries, keys, fresh))
