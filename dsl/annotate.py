@@ -220,8 +220,8 @@ class Annotator(Evaluator):
             return [*found, Label(weighed.span, "from these weights")] if weighed.own and weighed is not node else found
         if len(shape.dims) == len(out.type.axes):
             return []
-        found = [(self.work.nodes[edge.node], edge) for edge in node.inputs]
-        return [Label(x.span, f"from `{x.outputs[edge.result]}`") for x, edge in found if x.span.line != here.line][:2]
+        read = [(self.work.nodes[edge.node], edge) for edge in node.inputs]
+        return [Label(x.span, f"from `{x.outputs[edge.result]}`") for x, edge in read if x.span.line != here.line][:2]
 
     def unknown_letters(self, shape: s.Shape, frame: Frame) -> None:
         """What is new in a shape that was not held against anything has no size: its use says nothing."""
