@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
@@ -19,7 +20,7 @@ from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.record import Size
 from ogive.dsl.pattern_values import Maker, made, maker_of
 from ogive.dsl.patterns.names import CONSTRUCTORS, Constructor
-from ogive.dsl.source import Span
+from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import names_read, walk
 from ogive.dsl.values import POISON, Bundle, OpValue, Poison, Setting, Silent, Unanswered, describe, is_list, whole
 from ogive.dsl.when import TRAINING, Partial
@@ -365,10 +366,17 @@ def no_pass(span: Span) -> ArchError:
                 help="leave the whole container out: what is not written is the identity")
 
 
+_NEVER_READ: Final[WeakKeyDictionary[Source, tuple[s.Definition, tuple[s.Param, ...]]]] = WeakKeyDictionary()
+"""Of a text the definition that was asked last: to find them is to walk all of it, and many names may be unknown."""
+
+
 def unread(name: str, definition: s.Definition) -> tuple[Label, ...]:
     """The parameter of a definition that nothing in it reads, where it is one alone: `name` may be what is meant."""
-    read = {name for name, _ in names_read(definition)}
-    params = [p for p, _ in walk(definition) if isinstance(p, s.Param) and p.name not in read]
+    known, params = _NEVER_READ.get(definition.span.source, (None, ()))
+    if known is not definition:
+        read = {name for name, _ in names_read(definition)}
+        params = tuple(p for p, _ in walk(definition) if isinstance(p, s.Param) and p.name not in read)
+        _NEVER_READ[definition.span.source] = definition, params
     if len(params) != 1:
         return ()
     (param,) = params

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ogive.compiler.lower.attention_chunks import ChunkedAttention
 from ogive.compiler.lower.attention_cores import (
     ChannelAttention,
-    KernelAttention,
     Latents,
     NystromAttention,
     PerformerAttention,
@@ -251,7 +251,7 @@ class _Use:
             seen = emit.method("transpose", seen, 2, 3)  # as keys lie: B 1 M 1
             seen = emit.method("expand", seen, -1, -1, emit.size(self.keys.size), -1)
         if isinstance(over, Kernel):
-            return emit.module(KernelAttention(over.name, over.causal), q, k, v, *_given(seen), at=core, shelved=True)
+            return emit.module(ChunkedAttention(over.name, over.causal), q, k, v, *_given(seen), at=core, shelved=True)
         if isinstance(over, Channels):
             scale = 1.0 if op.scale is None and op.score == "cosine" else op.scale
             fixed = None if isinstance(scale, Reference) else scale

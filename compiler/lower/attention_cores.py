@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ogive.compiler.lower.attention_masks import Cached
-from ogive.compiler.lower.attention_parts import is_plain
 
 __all__ = ["ChannelAttention", "KernelAttention", "Latents", "NystromAttention", "PerformerAttention", "PooledKeys",
            "WrittenAttention"]
-
-LEAST: Final = 1e-15
-"""What a sum of weights is at least."""
-
-FREE: Final = 4
-"""Chunks at one time where nothing is asked pair by pair."""
-
-TOGETHER: Final = 1 << 17
-"""Numbers of a chunk of keys that are done at one time."""
-
 
 class WrittenAttention(nn.Module):
     """softmax(scores * scale + bias, where `mask` allows it) v, step by step; a query that sees no key answers zeros.
@@ -86,10 +75,11 @@ class KernelAttention(nn.Module):
     """f(q) (f(k)^T v) / (f(q) sum f(k)), f = elu + 1 or relu: never N x N. A query with f(q) f(k) = 0 answers zeros.
 
     Causal, the sums over keys end at the query's place, the last query at the last key. `chunk` places at a time see
-    the sum over those before them, and each other pair by pair. On a processor one chunk is done after the other, while
-    it is in a cache; else all are done at once, with N/chunk sums of d x d. `seen`, [B, 1, M, 1], says which keys take
-    part.
+    the sum over those before them, and each other pair by pair; all chunks are done at once, with N/chunk sums of
+    d x d. `seen`, [B, 1, M, 1], says which keys take part. What a sum of weights is divided by is at least `least`.
     """
+
+    least = 1e-15
 
     def __init__(self, name: str = "elu", causal: bool = False, chunk: int = 128) -> None:
         super().__init__()
@@ -98,18 +88,13 @@ class KernelAttention(nn.Module):
         self.chunk = chunk
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
-        if is_plain(q, k, v):
-            each = max(1, TOGETHER // (k.shape[1] * k.shape[3] * self.chunk))  # samples
-            some = zip(*(x.split(each) for x in (q, k, v, *(() if seen is None else (seen,)))), strict=True)
-            found = [self.in_turn(*xs) for xs in some]
-            return (found[0] if len(found) == 1 else torch.cat(found)).transpose(1, 2)
         q, k, v = self.positive(q), self.positive(k), v.contiguous()
         if seen is not None:
             k = torch.where(seen, k, 0.0)
         if self.causal:
             return self.along(q, k, v)
         total = q @ k.sum(-2, keepdim=True).transpose(-1, -2)
-        return q @ (k.transpose(-1, -2) @ v) / total.clamp(min=LEAST)
+        return q @ (k.transpose(-1, -2) @ v) / total.clamp(min=self.least)
 
     def positive(self, x: Tensor) -> Tensor:
         """f(x), head by head side by side in memory: products of slices that are not would take their time."""
@@ -118,51 +103,6 @@ class KernelAttention(nn.Module):
             return F.relu(x)
         return F.threshold(x, 0.0, 0.0).add_(x.clamp(max=0.0).exp_())  # elu(x) + 1, small values not rounded at 1
 
-    # -------------------------------------------------------------------------------------------- chunk by chunk
-    def in_turn(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
-        """The answers [B, N, H, e], one chunk after the other; sums are kept in float32 or wider."""
-        n, m = q.shape[2], k.shape[2]
-        blind, before = (max(n - m, 0), max(m - n, 0)) if self.causal else (0, m)  # keys that every other query sees
-        lengths = [before, *_lengths(m - before, self.chunk)]
-        keys, values = k.split(lengths, 2), v.split(lengths, 2)
-        shown = [None] * len(lengths) if seen is None else seen.split(lengths, 2)
-        sums, totals = self.summed(keys[0], values[0], shown[0])
-        queries = q.split([blind, *(lengths[1:] if self.causal else _lengths(n, FREE * self.chunk))], 2)
-        sizes = [x.shape[2] for x in queries]
-        graded = torch.is_grad_enabled()
-        made = q.new_empty(0 if graded else len(q), n, q.shape[1], v.shape[3])
-        places = [None] * len(sizes) if graded else [x.transpose(1, 2) for x in made.split(sizes, 1)]
-        found = [queries[0].new_zeros(len(q), q.shape[1], blind, v.shape[3])]
-        if not graded:
-            made[:, :blind] = 0.0
-        for i, (a, into) in enumerate(zip(queries[1:], places[1:], strict=True), 1):
-            a = self.positive(a)
-            if not self.causal:
-                found.append(_shared(a @ sums.to(a.dtype), a @ totals.to(a.dtype), into))
-                continue
-            b, c = self.taking_part(keys[i], shown[i]).transpose(-1, -2), values[i].contiguous()
-            pairs = (a @ b).tril_()
-            total = (a @ totals.to(a.dtype)).add_(pairs.sum(-1, keepdim=True))
-            found.append(_shared((a @ sums.to(a.dtype)).add_(pairs @ c), total, into))
-            sums, totals = sums + b @ c, totals + b.sum(-1, keepdim=True, dtype=totals.dtype)
-        return torch.cat([x.transpose(1, 2) for x in found], 1) if graded else made
-
-    def summed(self, k: Tensor, v: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        """f(k)^T v [B, H, d, e] and the sum of f(k) [B, H, d, 1]."""
-        wide = torch.float64 if k.dtype == torch.float64 else torch.float32
-        sums = k.new_zeros(*k.shape[:2], k.shape[3], v.shape[3], dtype=wide)
-        totals = k.new_zeros(*k.shape[:2], k.shape[3], 1, dtype=wide)
-        chunks = (x.split(FREE * self.chunk, 2) for x in (k, v, *(() if seen is None else (seen,))))
-        for b, c, *there in zip(*chunks, strict=True):
-            turned = self.taking_part(b, *there).transpose(-1, -2)
-            sums, totals = sums + turned @ c.contiguous(), totals + turned.sum(-1, keepdim=True, dtype=wide)
-        return sums, totals
-
-    def taking_part(self, k: Tensor, seen: Tensor | None = None) -> Tensor:
-        """f(k), zeros for keys that take no part."""
-        return self.positive(k) if seen is None else torch.where(seen, self.positive(k), 0.0)
-
-    # ----------------------------------------------------------------------------------------------- all at once
     def along(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The causal answers, of f(q) and f(k)."""
         n, m = q.shape[2], k.shape[2]
@@ -172,7 +112,7 @@ class KernelAttention(nn.Module):
         if not isinstance(n, int) or not isinstance(m, int):  # a length that is left free: no chunks, a sum for each
             sums = (k.to(wide).unsqueeze(-1) * v.unsqueeze(-2)).cumsum(2)[:, :, m - n :]
             totals = k.to(wide).cumsum(2)[:, :, m - n :]
-            total = (q * totals).sum(-1, keepdim=True).clamp(min=LEAST)
+            total = (q * totals).sum(-1, keepdim=True).clamp(min=self.least)
             return ((q.to(wide).unsqueeze(-2) @ sums).squeeze(-2) / total).to(q.dtype)
         before, size = m - n, max(min(self.chunk, n), 1)  # keys that every query sees
         count = -(-n // size)
@@ -185,17 +125,8 @@ class KernelAttention(nn.Module):
         totals = torch.cat((each.unsqueeze(2), k[:, :, :-1].to(wide).sum(-2)), 2).cumsum(2)
         pairs = (q @ k.transpose(-1, -2)).tril()
         total = q @ totals.to(q.dtype).unsqueeze(-1) + pairs.sum(-1, keepdim=True)
-        found = (q @ sums.to(q.dtype) + pairs @ v) / total.clamp(min=LEAST)
+        found = (q @ sums.to(q.dtype) + pairs @ v) / total.clamp(min=self.least)
         return found.flatten(2, 3)[:, :, :n]
-
-
-def _lengths(n: int, chunk: int) -> list[int]:
-    return [min(chunk, n - at) for at in range(0, n, chunk)]
-
-
-def _shared(found: Tensor, total: Tensor, into: Tensor | None) -> Tensor:
-    """Sums of values divided by those of their weights."""
-    return torch.div(found, total.clamp(min=LEAST), out=into)
 
 
 class PerformerAttention(Cached):

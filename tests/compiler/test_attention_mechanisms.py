@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ogive.compiler.lower import attention_cores
+from ogive.compiler.lower import attention_chunks
 from ogive.compiler.pipeline import compile
 from ogive.compiler.reference import Spec, attention
 from ogive.dsl.build import build
@@ -248,13 +248,13 @@ def test_linear_attention_in_turn_is_that_at_once(
     n: int, m: int, causal: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chunk by chunk as on a processor, and all together as it is compiled; gradients, hidden keys, few samples."""
-    made = attention_cores.KernelAttention("elu", causal, chunk=4)
+    made = attention_chunks.ChunkedAttention("elu", causal, chunk=4)
     seen = random(3, 1, m, 1, seed=9) > -0.5
     found = []
     for together, plain in ((1, True), (1 << 20, True), (0, False)):
-        monkeypatch.setattr(attention_cores, "TOGETHER", together)
+        monkeypatch.setattr(attention_chunks, "TOGETHER", together)
         if not plain:
-            monkeypatch.setattr(attention_cores, "is_plain", lambda *_: False)
+            monkeypatch.setattr(attention_chunks, "is_plain", lambda *_: False)
         leaves = [random(3, 2, *shape, seed=i).requires_grad_() for i, shape in enumerate(((n, 4), (m, 4), (m, 5)))]
         y = made(*leaves, seen.expand(3, 1, m, 1))
         with torch.inference_mode():
