@@ -133,7 +133,7 @@ def test_windows_that_are_attended_to_a_few_at_a_time(monkeypatch: pytest.Monkey
         assert torch.equal(apart(x), wanted)
     steps = [[len(walk.steps) for m in net.modules() if type(m) is OrderedParts for walk in m.walks.values()]
              for net in (together, apart)]
-    assert steps == [[1, 4, 1, 4], [1, 15, 1, 15]], "windows of 32 x 40 places: one part is one call, of four each is cut"
+    assert steps == [[1, 4, 1, 4], [1, 15, 1, 15]], "32 x 40 places: one part is one call, of four each is cut"
 
 
 @pytest.mark.parametrize("grid", [(72, 80), (60, 68)])
