@@ -63,6 +63,10 @@ NETWORKS = [
 ]
 """Of each file the first network, unless it is heavy; the others in the long suite."""
 
+DRAWN = [x if x.marks or not i % 3 else pytest.param(*x.values, id=x.id, marks=[pytest.mark.long])
+         for i, x in enumerate(NETWORKS)]
+"""Every third of those is drawn on every run: the gallery of the docs draws each file too, for docs/generate.py."""
+
 
 def test_there_are_files() -> None:
     assert {"library/vit.arch", "library/std/timm.arch", "examples/01_digits.arch"} <= {short(f) for f in FILES}
@@ -84,7 +88,7 @@ def test_check_and_claims(path: Path) -> None:
     assert not found.unreached
 
 
-@pytest.mark.parametrize(("path", "name"), NETWORKS)
+@pytest.mark.parametrize(("path", "name"), DRAWN)
 def test_drawing(path: Path, name: str) -> None:
     graph = report(path).built[name].graph
     assert ET.fromstring(to_svg(graph)).tag.endswith("svg")

@@ -83,7 +83,7 @@ NAMED: list[tuple[Pattern, Space]] = [
 
 
 @pytest.mark.parametrize(("p", "space"), [
-    pytest.param(*case, marks=[pytest.mark.long] if case[1] == TOKENS else []) for case in NAMED
+    pytest.param(*case, marks=[pytest.mark.long] if case[1] == TOKENS or i % 2 else []) for i, case in enumerate(NAMED)
 ], ids=lambda x: str(x) if isinstance(x, Pattern) else "")
 def test_named_patterns(p: Pattern, space: Space) -> None:
     made = parts(p, space, 2)
