@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from math import log2
-from statistics import median
 
 import torch
 import torch.nn.functional as F
+from forward import interleaved
 from torch import Tensor
 
 import ogive
@@ -132,15 +131,7 @@ def measured(n: int, rounds: int, models: dict[str, torch.nn.Module], weights: d
         error = float((runs[f"ours {name}"]() - wanted).abs().max() / wanted.abs().max())
         if not error < 1e-4:
             raise SystemExit(f"{name} at {n}: answers differ by {error:.1e}")
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: 1e3 * median(t) for name, t in times.items()}
+    return interleaved(runs, rounds)
 
 
 def main() -> int:

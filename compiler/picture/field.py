@@ -19,12 +19,13 @@ from ogive.compiler.cost.field import Field, fields
 from ogive.compiler.picture.pattern_page import Area, Mark, Page, Words, width_of
 from ogive.compiler.picture.pattern_write import page_dot, page_svg
 from ogive.compiler.picture.render import picture_of, place_for, suffix_of, write
+from ogive.compiler.picture.stages import grid_of
 from ogive.dsl.diagnostics import fail, offer
 from ogive.dsl.graph import Graph, Node
 from ogive.dsl.ops.conv import Conv, Patchify, paddings
 from ogive.dsl.ops.pool import AvgPool, MaxPool
 from ogive.dsl.ops.settings import each
-from ogive.dsl.types import Role, Tensor, sized
+from ogive.dsl.types import sized
 
 __all__ = ["Seen", "draw_field", "field_page", "seen"]
 
@@ -84,13 +85,13 @@ def seen(
     node = _node(graph, path)
     values = sizes_of(graph, sizes)
     field = fields(graph, values)[node.id]
-    grid = _grid(sized(graph.nodes[graph.inputs[0]].outputs[0], values)) if graph.inputs else ()
+    grid = grid_of(sized(graph.nodes[graph.inputs[0]].outputs[0], values)) if graph.inputs else ()
     if not field.size or len(field.size) != len(grid):
         raise fail(
             "A803", f"`{path}` has no receptive field: it sees nothing of an input that has positions",
             help="a node behind the image, or behind the tokens",
         )
-    own = _grid(sized(node.outputs[0], values)) if field.stride else ()
+    own = grid_of(sized(node.outputs[0], values)) if field.stride else ()
     own = own if len(own) == len(grid) else ()
     if at is not None and (len(at) != len(own) or any(not 0 <= a < n for a, n in zip(at, own, strict=True))):
         told = "×".join(map(str, own)) or "none"
@@ -233,23 +234,13 @@ def _node(graph: Graph, path: str) -> Node:
     raise fail("A818", f"`{graph.name}` has no node or part `{path}`", help=offer(path, names, "there are"))
 
 
-def _grid(tensor: Tensor) -> tuple[int, ...]:
-    if tensor.spatial:
-        return tuple(n for place in tensor.spatial if isinstance(n := tensor.shape[place], int))
-    axis = tensor.axis(Role.POSITION)
-    if axis is None:
-        return ()
-    inner = tuple(n for n in axis.grid if isinstance(n, int)) if axis.grid else ()
-    return inner or ((axis.size,) if isinstance(axis.size, int) else ())
-
-
 def _first(graph: Graph, sizes: Mapping[str, int]) -> dict[str, tuple[Fraction, ...]]:
     """Where the centre of the first position of each node stands in the input, along each axis; () where there is
     none."""
     every = fields(graph, sizes)
     found: dict[str, tuple[Fraction, ...]] = {}
     for node in graph:
-        made = _grid(sized(node.outputs[0], sizes))
+        made = grid_of(sized(node.outputs[0], sizes))
         if node.primitive is None:
             found[node.id] = (Fraction(0),) * len(made)
             continue
@@ -259,7 +250,7 @@ def _first(graph: Graph, sizes: Mapping[str, int]) -> dict[str, tuple[Fraction, 
             continue
         found[node.id] = _moved(
             node, found[source.node], every[source.node], every[node.id],
-            _grid(sized(graph.tensor(source), sizes)), made,
+            grid_of(sized(graph.tensor(source), sizes)), made,
         )
     return found
 

@@ -23,7 +23,7 @@ from ogive.dsl.diagnostics import fail
 from ogive.dsl.graph import Graph, Node
 from ogive.dsl.types import Role, Tensor, sized
 
-__all__ = ["MOST_STAGES", "Stage", "draw_stages", "stages", "stages_page"]
+__all__ = ["MOST_STAGES", "Stage", "draw_stages", "grid_of", "stages", "stages_page"]
 
 Grid: TypeAlias = tuple[int, ...]
 
@@ -81,7 +81,7 @@ def stages(graph: Graph, sizes: Mapping[str, int] | None = None) -> tuple[Stage,
             waiting.append(node)
             continue
         tensor = sized(node.outputs[0], values)
-        grid = _grid(tensor)
+        grid = grid_of(tensor)
         here = [*waiting, node]
         waiting = []
         name = _outer(graph, node)
@@ -178,7 +178,7 @@ def _depends(graph: Graph) -> set[str]:
     return found
 
 
-def _grid(tensor: Tensor) -> Grid:
+def grid_of(tensor: Tensor) -> Grid:
     """Rows and columns of an image or of tokens with a grid; else how many positions there are."""
     if tensor.spatial:
         return tuple(size for place in tensor.spatial if isinstance(size := tensor.shape[place], int))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from drawn_texts import SMALL
 from hostile_names import HOSTILE, hostile
 
 from ogive.compiler.picture import arrange, to_dot, to_svg
@@ -24,23 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def small(network: Make) -> Graph:
-    return network("""
-block Part(w):
-    input x: B N C
-    residual:
-        a = linear(w)
-        relu
-        b = linear(C)
-
-network N:
-    input x: B T 8
-    qkv = linear(24)
-    split(3)
-    attend(2)
-    repeat 3 as blocks[i]:
-        Part(16)
-    end = linear(2)
-""")
+    return network(SMALL)
 
 
 @needs_graphviz

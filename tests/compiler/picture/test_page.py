@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_texts import SMALL
 from hostile_names import HOSTILE, hostile
 
 from ogive.compiler.picture import draw, render, to_dot
@@ -34,23 +35,7 @@ from ogive.dsl.load import library_names, load_library
 Make = Callable[[str], Graph]
 SCRIPTS = Path(draw.__code__.co_filename).parent / "page"
 
-NET = """
-block Part(w):
-    input x: B N C
-    residual:
-        a = linear(w)
-        relu
-        b = linear(C)
-
-network N:
-    input x: B T 8
-    qkv = linear(24)
-    split(3)
-    attend(2, over=window(4))
-    repeat 3 as blocks[i]:
-        Part(16)
-    end = linear(2)
-"""
+NET = SMALL.replace("attend(2)", "attend(2, over=window(4))")
 
 
 class Parts(HTMLParser):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import INSTALL, Page, browser, find_browser
+from drawn_texts import SMALL
 from hostile_names import HOSTILE, hostile
 
 from ogive.compiler.picture import draw
@@ -306,22 +307,3 @@ def test_without_graphviz_the_page_draws_itself(
     found = opened(tab, library("ViT.B"), tmp_path)
     assert has(found, "blocks.0.attn.qkv")
     quiet(found)
-
-
-SMALL = """
-block Part(w):
-    input x: B N C
-    residual:
-        a = linear(w)
-        relu
-        b = linear(C)
-
-network N:
-    input x: B T 8
-    qkv = linear(24)
-    split(3)
-    attend(2)
-    repeat 3 as blocks[i]:
-        Part(16)
-    end = linear(2)
-"""
