@@ -39,6 +39,7 @@ def _codes(call: Call, use: choice.Use, reach: Reach) -> dict[str, Any]:
     batch, heads, n, _ = q.shape
     kv_heads, m = k.shape[1:3]
     token = use.int8 in ("token", "fp8")
+    splits = min(SPLITS, -(-m // GROUP))  # a program sums up a tile of keys at least
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(*shape, dtype=dtype, device=device)
@@ -49,10 +50,10 @@ def _codes(call: Call, use: choice.Use, reach: Reach) -> dict[str, Any]:
     def groups(count: int) -> int:
         return count if token else -(-count // GROUP)
 
-    sums = empty(batch, kv_heads, SPLITS, power(q.shape[3]))
-    tops = empty(batch, kv_heads, SPLITS, power(v.shape[3]) if token else 1)
+    sums = empty(batch, kv_heads, splits, power(q.shape[3]))
+    tops = empty(batch, kv_heads, splits, power(v.shape[3]) if token else 1)
     made: dict[str, Any] = {
-        "q8": codes(q), "k8": codes(k), 
+        "q8": codes(q), "k8": codes(k),
         "v8": codes(v, torch.float8_e4m3fn if use.int8 == "fp8" else torch.int8) if token else (
             empty(1, 1, 1, 16, dtype=torch.int8)),
         "q_scale": empty(batch, heads, groups(n)), "k_scale": empty(batch, kv_heads, groups(m)),
@@ -64,8 +65,8 @@ def _codes(call: Call, use: choice.Use, reach: Reach) -> dict[str, Any]:
         name: x for name, x in made.items() if isinstance(x, Tensor)}
     given: dict[str, Any] = tensors | made | setting.constants() | strides(tensors) | {
         "scale": call.scale, "q_reach": reach[0], "k_reach": reach[1], "v_reach": reach[2], "groups": call.groups,
-        "queries": n, "keys": m, "splits": SPLITS}
-    start("attention_int8_means", setting, batch, batch * kv_heads * SPLITS, given | {"heads": kv_heads})
+        "queries": n, "keys": m, "splits": splits}
+    start("attention_int8_means", setting, batch, batch * kv_heads * splits, given | {"heads": kv_heads})
     tiles = heads * -(-n // GROUP) + kv_heads * -(-m // GROUP) * (2 if token else 1)
     start("attention_int8_codes", setting, batch, batch * tiles, given | {"heads": heads, "tiles_each": tiles})
     return made

@@ -31,17 +31,17 @@ def _read(x, at, step, there, FIRST: tl.constexpr, WIDTH: tl.constexpr, ALL: tl.
     return tl.load(x + at[:, None].to(tl.int64) * step + channel[None, :], mask=real, other=0.0).to(tl.float32)
 
 
-@triton.jit(do_not_specialize=["heads", "keys"])
-def attention_int8_means(k, v, sums, tops, heads, keys, k_b, k_h, k_n, v_b, v_h, v_n, D: tl.constexpr,
-                         D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr, TOKEN: tl.constexpr,
+@triton.jit(do_not_specialize=["heads", "keys", "splits"])
+def attention_int8_means(k, v, sums, tops, heads, keys, splits, k_b, k_h, k_n, v_b, v_h, v_n,
+                         D: tl.constexpr, D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr, TOKEN: tl.constexpr,
                          BLOCK_N: tl.constexpr):
-    """k, v `B G M .` -> sums `B G SPLITS D0` of the keys of a part, and with TOKEN tops `B G SPLITS E0` of |v|."""
+    """k, v `B G M .` -> sums `B G splits D0` of the keys of a part, and with TOKEN tops `B G splits E0` of |v|."""
     program = tl.program_id(0)
-    split = program % SPLITS
-    both = program // SPLITS
+    split = program % splits
+    both = program // splits
     batch = (both // heads).to(tl.int64)
     head = both % heads
-    each = tl.cdiv(keys, SPLITS)
+    each = tl.cdiv(keys, splits)
     behind = tl.minimum((split + 1) * each, keys)
     k += batch * k_b + head * k_h
     v += batch * v_b + head * v_h
@@ -60,10 +60,10 @@ def attention_int8_means(k, v, sums, tops, heads, keys, k_b, k_h, k_n, v_b, v_h,
 
 
 @triton.jit
-def _whole(parts, both, W0: tl.constexpr, TOP: tl.constexpr):
-    """What the parts of a head come to: a sum, or a maximum."""
-    at = parts + (both * SPLITS + tl.arange(0, SPLITS))[:, None] * W0 + tl.arange(0, W0)[None, :]
-    found = tl.load(at)
+def _whole(parts, both, splits, W0: tl.constexpr, TOP: tl.constexpr):
+    """What the parts of a head come to: a sum, or a maximum of what is not below zero."""
+    part = tl.arange(0, SPLITS)[:, None]
+    found = tl.load(parts + (both * splits + part) * W0 + tl.arange(0, W0)[None, :], mask=part < splits, other=0.0)
     return tl.max(found, 0) if TOP else tl.sum(found, 0)
 
 
@@ -109,11 +109,11 @@ def _flag(flags, heads, good):
         tl.store(flags + i, 1, mask=good == 0)
 
 
-@triton.jit(do_not_specialize=["heads", "groups", "queries", "keys", "q_scales", "k_scales"])
+@triton.jit(do_not_specialize=["heads", "groups", "queries", "keys", "splits", "q_scales", "k_scales"])
 def attention_int8_codes(
     q, k, v, sums, tops, q8, k8, v8, q_scale, k_scale, v_scale, shift, flags, scale, q_reach, k_reach, v_reach, heads,
-    groups, queries, keys, q_scales, k_scales, q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, q8_b, q8_h, q8_n, k8_b,
-    k8_h, k8_n, v8_b, v8_h, v8_n, D: tl.constexpr, D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr,
+    groups, queries, keys, splits, q_scales, k_scales, q_b, q_h, q_n, k_b, k_h, k_n, v_b, v_h, v_n, q8_b, q8_h, q8_n,
+    k8_b, k8_h, k8_n, v8_b, v8_h, v8_n, D: tl.constexpr, D0: tl.constexpr, E: tl.constexpr, E0: tl.constexpr,
     TOKEN: tl.constexpr, FP8: tl.constexpr, GROUP: tl.constexpr, BLOCK_N: tl.constexpr,
 ):
     """A tile of rows of q, of k, or with TOKEN of v -> codes `B . N .`, scales of groups of rows, flags `B H`.
@@ -137,7 +137,7 @@ def attention_int8_codes(
         at = (mine % q_tiles) * BLOCK_N + row
         there = at < queries
         x = _read(q + wide * q_b + head * q_h, at, q_n, there, 0, D0, D)
-        mean = _whole(sums, batch * kv_heads + head // groups, D0, False) / keys
+        mean = _whole(sums, batch * kv_heads + head // groups, splits, D0, False) / keys
         tl.store(shift + (wide * heads + head) * queries + at, scale * tl.sum(x * mean[None, :], 1), mask=there)
         steps, good = _scales(x, q_reach, limit, TOKEN)
         _store(q8 + wide * q8_b + head * q8_h, at, q8_n, there, _coded(x, steps[:, None]), D0, D)
@@ -149,7 +149,7 @@ def attention_int8_codes(
         at = (mine % k_tiles) * BLOCK_N + row
         there = at < keys
         if mine < kv_heads * k_tiles:
-            mean = _whole(sums, batch * kv_heads + head, D0, False) / keys
+            mean = _whole(sums, batch * kv_heads + head, splits, D0, False) / keys
             x = _read(k + wide * k_b + head * k_h, at, k_n, there, 0, D0, D) - mean[None, :]
             steps, good = _scales(tl.where(there[:, None], x, 0.0), k_reach, limit, TOKEN)
             _store(k8 + wide * k8_b + head * k8_h, at, k8_n, there, _coded(x, steps[:, None]), D0, D)
@@ -157,7 +157,7 @@ def attention_int8_codes(
                      mask=there & (at % GROUP == 0))
             _flag(flags + batch * heads + head * groups, groups, good)
         else:
-            top = _whole(tops, batch * kv_heads + head, E0, True)
+            top = _whole(tops, batch * kv_heads + head, splits, E0, True)
             good = tl.max(top, 0) <= tl.minimum(v_reach, limit)
             channels = tl.where(top > 1e-30, top * (1.0 / (448.0 if FP8 else 127.0)), 0.0)
             w = _read(v + wide * v_b + head * v_h, at, v_n, there, 0, E0, E)

@@ -21,7 +21,7 @@ LARGEST_HEAD: Final = 256
 """Channels of a head, at most."""
 
 SPLITS: Final = 16
-"""Parts of the keys that are summed by a program each, before codes are made."""
+"""Parts of the keys that are summed by a program each, before codes are made: at most."""
 
 GROUP: Final = 64
 """Neighbours whose codes share a scale."""

@@ -63,6 +63,7 @@ def test_a_bias_costs_little(precision: str, spread: float) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("start", range(0, 2000, 40))
 def test_generated(start: int) -> None:
     factors, found = {**FACTORS, **INT8, "over": FACTORS["over"], "bias": FACTORS["bias"]}, {}

@@ -206,6 +206,7 @@ def trained() -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("precision", "each", "all"), [("int8", 1, 3), ("int8-token", 1, 3), ("int8-fp8", 2, 4)])
 def test_digits_are_read_as_well(precision: str, each: int, all: int, trained: list[tuple[Any, Any]]) -> None:
     """Held-out digits, with the kernels: at most so many more wrong for a seed, and in all."""
