@@ -4,7 +4,7 @@
 
 The teacher is the conv net of examples/01_digits.arch, the student examples/02_distillation.arch. One student has
 labels alone, one also the teacher's answers (soft: their distribution at a temperature; hard: the digit that it says).
-Images are shifted by a pixel and mixed in pairs (MixUp, Zhang et al. 2018, arXiv:1710.09412).
+Images are shifted by a pixel and mixed in pairs (MixUp, Zhang et al. 2017, arXiv:1710.09412).
 """
 
 from __future__ import annotations

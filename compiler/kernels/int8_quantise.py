@@ -1,7 +1,7 @@
 """q, k and v as INT8 codes with scales, in two launches: what a head has in common first, then every row.
 
 K is smoothed: mu, one mean of the keys for each (sample, head of keys), is taken off every key. A score loses q . mu,
-the same for all keys of a query, so weights stay what they were; log-sum-exps get it back (Zhang et al. 2025,
+the same for all keys of a query, so weights stay what they were; log-sum-exps get it back (Zhang et al. 2024,
 arXiv:2410.02367). Codes are round(127 x / amax), amax that of a row (per token) or of 64 neighbours (per block), of v
 that of a channel; with FP8 those of v are 448 x / amax in e4m3.
 

@@ -83,7 +83,7 @@ def _ahead(q: int, k: int, space: Space) -> int:
 
 
 def _bucket(b: Buckets, q: int, k: int, space: Space) -> int:
-    """T5's bucket of a distance, in float32 as published (Raffel et al. 2020, arXiv:1910.10683)."""
+    """T5's bucket of a distance, in float32 as published (Raffel et al. 2019, arXiv:1910.10683)."""
     ahead = _ahead(q, k, space)
     half = b.buckets // 2 if b.bidirectional else b.buckets
     first = half if b.bidirectional and ahead > 0 else 0

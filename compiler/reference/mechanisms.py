@@ -97,7 +97,7 @@ def _kernel(over: Kernel, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tens
 def _performer(over: Performer, q: Tensor, k: Tensor, v: Tensor, scale: Any, seen: Tensor) -> Tensor:
     """Weights f(q[n]) f(k[m]), normalised, with f(x)[r] = exp(w[r] x - |x|^2 / 2) of q and k times sqrt(scale).
 
-    f(q) f(k) comes close to exp(q k scale) (Choromanski et al. 2021, arXiv:2009.14794, lemma 1); of a scale below 0
+    f(q) f(k) comes close to exp(q k scale) (Choromanski et al. 2020, arXiv:2009.14794, lemma 1); of a scale below 0
     the sign goes to the keys.
     """
     rows = features(over.features, q.shape[-1], over.seed).to(q)
@@ -202,7 +202,7 @@ def _latent(
     q: Tensor, k: Tensor, v: Tensor, scale: Any, weights: Mapping[str, Tensor], head: int, kept: Tensor | None,
     seen: Tensor,
 ) -> Tensor:
-    """softmax(q (A k)^T scale) (A v), A = softmax(l k^T scale), l learned. (Lee et al. 2019, arXiv:1810.00825.)"""
+    """softmax(q (A k)^T scale) (A v), A = softmax(l k^T scale), l learned. (Lee et al. 2018, arXiv:1810.00825.)"""
     d = q.shape[-1]
     a = _softmax(_dot(weights["latent"][:, head * d : (head + 1) * d], k) * scale, seen)
     return _dropped(_softmax(_dot(q, a @ k) * scale), kept) @ (a @ v)

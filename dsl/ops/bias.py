@@ -92,7 +92,7 @@ class Alibi(Primitive):
     """Scores fall with the distance along the sequence, by a slope per head: - slope |q - k|, not learned.
 
     Slopes are 2 ** (-8 i / heads) where the heads are a power of two, else those of the published code. The last query
-    stands at the last key. It takes no data and does not move the flow. (Press et al. 2022, arXiv:2108.12409.)
+    stands at the last key. It takes no data and does not move the flow. (Press et al. 2021, arXiv:2108.12409.)
     """
 
     op: ClassVar[str] = "alibi"
@@ -118,7 +118,7 @@ class T5Bias(Primitive):
     Half of the buckets are for keys that follow the query, unless `bidirectional=False`. Of each half, one half is for
     one distance each, the rest grow to `reach` by logarithms, and the last holds everything beyond. The last query
     stands at the last key. Weight: weight [buckets, heads]. It takes no data and does not move the flow.
-    (Raffel et al. 2020, arXiv:1910.10683.)
+    (Raffel et al. 2019, arXiv:1910.10683.)
     """
 
     op: ClassVar[str] = "t5_bias"
@@ -155,7 +155,7 @@ class DecomposedRelative(Primitive):
     i max(k/q, 1) + (k - 1 - j) max(q/k, 1). Where both have one grid, a table may end at the farthest offset that
     `over=` allows, the offset 0 in its middle: windows of n need 2n-1 rows. The query is the unscaled one; tokens
     beside the grid have no bias. Its products count where `attend` uses it: q with as many rows as it meets keys along
-    each axis. It does not move the flow. (Li et al. 2022, arXiv:2112.01526.)
+    each axis. It does not move the flow. (Li et al. 2021, arXiv:2112.01526.)
     """
 
     op: ClassVar[str] = "decomposed_relative"

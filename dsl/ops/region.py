@@ -69,7 +69,7 @@ class RoiAlign(_Regions):
     Shapes: maps `B C h w`, boxes `B K 4` -> `(B K) C size`. Boxes are x1 y1 x2 y2 in pixels of the image; `strides` is
     how many pixels a cell of each map is wide. Of several maps, each box is cut from the level
     floor(level + log2(sqrt(area) / at) + 1e-6), levels being log2 of the strides, clamped to those there are (FPN, Lin
-    et al. 2017, arXiv:1612.03144). `aligned` moves the samples by half a cell, as torchvision's `aligned=True`.
+    et al. 2016, arXiv:1612.03144). `aligned` moves the samples by half a cell, as torchvision's `aligned=True`.
     """
 
     op: ClassVar[str] = "roi_align"

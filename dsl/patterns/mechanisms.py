@@ -155,7 +155,7 @@ class Performer(Mechanism):
     """f(q) (f(k)^T v), with f positive random features of the softmax, orthogonal, drawn from `seed`.
 
     They are drawn anew every `redraw` steps of training (0: never), and are not saved: checkpoints of ViTs still load.
-    (Choromanski et al. 2021, arXiv:2009.14794.)
+    (Choromanski et al. 2020, arXiv:2009.14794.)
     """
 
     features: int = 256
@@ -276,7 +276,7 @@ class Pooled(Mechanism):
 class Latent(Mechanism):
     """n learned queries l gather keys and values, A = softmax(l k^T), and q attends to them: softmax(q (A k)^T) (A v).
 
-    (Lee et al. 2019, arXiv:1810.00825; Jaegle et al. 2021, arXiv:2103.03206.)
+    (Lee et al. 2018, arXiv:1810.00825; Jaegle et al. 2021, arXiv:2103.03206.)
     """
 
     n: int
