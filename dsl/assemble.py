@@ -34,6 +34,8 @@ class _Decided:
     case: Case
     edges: dict[str, Edge] = field(default_factory=dict)
     sizes: dict[str, Dim] = field(default_factory=dict)
+    tensors: dict[int, Tensor] = field(default_factory=dict)
+    """Types of this kind of call, by the identity of those in the work, which lives longer: most nodes share theirs."""
 
     def holds(self, when: When) -> bool:
         return when.holds({**dict.fromkeys(when.flags, False), **self.case})
@@ -49,12 +51,14 @@ class _Decided:
         if not self.edges and not self.sizes:
             return node
         inputs = tuple([self.edge(e) for e in node.inputs])
-        if inputs == node.inputs and not self.sizes:
+        outputs = tuple([self._tensor(t) for t in node.outputs])
+        macs = self.dim(node.macs)
+        names = node.primitive is not None and (node.primitive.references or node.primitive.tensors)
+        if not (names or node.given) and (inputs, outputs, macs) == (node.inputs, node.outputs, node.macs):
             return node
         given = {k: g if g.edge is None else Given(g.key, self.edge(g.edge)) for k, g in node.given.items()}
-        outputs = tuple(self._tensor(t) for t in node.outputs)
         primitive = node.primitive and self._record(node.primitive)
-        return replace(node, primitive=primitive, inputs=inputs, outputs=outputs, given=given, macs=self.dim(node.macs))
+        return replace(node, primitive=primitive, inputs=inputs, outputs=outputs, given=given, macs=macs)
 
     def _record(self, record: Primitive) -> Primitive:
         """The settings that name a node name the one of this kind of call."""
@@ -67,11 +71,18 @@ class _Decided:
         return record.model_copy(update=changed) if changed else record
 
     def _tensor(self, tensor: Tensor) -> Tensor:
-        structure = tensor.structure and tensor.structure.with_axes(self._axis)
-        return replace(tensor, axes=tuple(self._axis(axis) for axis in tensor.axes), structure=structure)
+        if not self.sizes:
+            return tensor
+        found = self.tensors.get(id(tensor))
+        if found is None:
+            structure = tensor.structure and tensor.structure.with_axes(self._axis)
+            axes = tuple([self._axis(axis) for axis in tensor.axes])
+            same = axes == tensor.axes and structure == tensor.structure
+            found = self.tensors[id(tensor)] = tensor if same else Tensor(axes, tensor.dtype, structure)
+        return found
 
     def _axis(self, axis: Axis) -> Axis:
-        segments = tuple(Segment(self.dim(x.size), tuple(map(self.dim, x.grid)), x.origin) for x in axis.segments)
+        segments = tuple([Segment(self.dim(x.size), tuple(map(self.dim, x.grid)), x.origin) for x in axis.segments])
         return Axis(axis.role, self.dim(axis.size), segments, axis.lost)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
@@ -26,6 +26,9 @@ OPENING: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BIN
 
 ROOT_MARKS: Final = ("ogive.toml", "pyproject.toml", ".git")
 
+
+LIBRARY_TREES: Final = 128
+"""Of files of the library that are kept: twice as many as there are."""
 
 IN_TREE: Final = Path("/=")
 """What stands in front of the path of a file in a tree: a folder that no disk has."""
@@ -138,6 +141,17 @@ def library_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[: -len(".arch")] for f in folder.iterdir() if f.name.endswith(".arch")))
 
 
+@cache
+def _library() -> Path:
+    return Path(str(files("ogive.library"))).resolve()
+
+
+@lru_cache(LIBRARY_TREES)
+def _parsed(name: str, text: str) -> s.File:
+    """The tree of a file of the library: a few small files that many others import, each read once for a process."""
+    return parse(Source(name, text))
+
+
 def read_text(path: Path, shown: str) -> str:
     """A file's text: UTF-8, at most `limits.FILE_BYTES`, nothing but a regular file.
 
@@ -212,7 +226,8 @@ class _Loader:
         return self.unit(Source(shown, read_text(path, shown)), _real(path))
 
     def unit(self, source: Source, path: Path | None) -> Unit:
-        unit = Unit(parse(source), path)
+        ours = path is not None and path.is_relative_to(_library())
+        unit = Unit(_parsed(source.name, source.text) if ours else parse(source), path)
         self.open[str(path)] = source.name
         for definition in unit.file.definitions:
             known = unit.names.get(definition.name)
@@ -272,7 +287,7 @@ class _Loader:
         return self._inside(path, self.root, statement.span)
 
     def library(self, module: tuple[str, ...], span: Span | None) -> Unit:
-        folder = Path(str(files("ogive.library"))).resolve()
+        folder = _library()
         path = folder.joinpath(*module).with_suffix(".arch")
         if not path.is_file() or not path.resolve().is_relative_to(folder):
             there = [*library_names(), *(f"std.{p.stem}" for p in (folder / "std").glob("*.arch"))]
