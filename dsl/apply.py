@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import islice
 from math import inf, prod
-from typing import Any
+from typing import Any, Final
 
 from ogive.dsl import limits
 from ogive.dsl.diagnostics import Label, fail, offer
@@ -17,6 +17,7 @@ from ogive.dsl.dims_text import show
 from ogive.dsl.facts import Facts
 from ogive.dsl.graph import Edge, Given, Node
 from ogive.dsl.inputs import ANONYMOUS, Inputs, Naming
+from ogive.dsl.meter import aside
 from ogive.dsl.ops import RECORDS
 from ogive.dsl.ops.merge import Concat
 from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Weight
@@ -40,6 +41,10 @@ from ogive.dsl.when import Partial, When
 from ogive.dsl.work import Frame, Place
 
 __all__ = ["Applier", "poisoned"]
+
+WEIGHT: Final = 2
+"""Steps that a weight takes the time of, where an op has more than `FEW`."""
+FEW: Final = 8
 
 
 class Applier(Inputs):
@@ -275,6 +280,7 @@ class Applier(Inputs):
     def _declare(self, node: Node, weights: tuple[Weight, ...], shared: Module | None) -> None:
         if not node.key:
             return
+        aside(WEIGHT * max(len(weights) - FEW, 0))
         for weight in weights:
             key = f"{node.key}.{weight.name}" if weight.name else node.key
             given = node.given.get(weight.name)

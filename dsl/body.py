@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
 from ogive.dsl.asserts import Asserts
 from ogive.dsl.containers import CONTAINERS
-from ogive.dsl.diagnostics import ArchError, Label, fail
+from ogive.dsl.diagnostics import ArchError, Diagnostic, Label, fail
 from ogive.dsl.dims import TooLarge
 from ogive.dsl.facts import Facts
 from ogive.dsl.load import Definition
 from ogive.dsl.names import Keys, Names
+from ogive.dsl.source import Span
 from ogive.dsl.values import POISON, Bundle, Module, OpValue, Out, Poison, Result, Silent, describe, is_list
 from ogive.dsl.work import Body, Frame
 
 __all__ = ["Bodies"]
+
+SIZES: Final = ("A2", "A309")
+"""Codes of mistakes that come of the sizes and numbers that a block is given."""
+CALLS: Final = 3
+"""Runs around a mistake that it labels: the outermost, and the innermost."""
 
 
 class Bodies(Asserts):
@@ -29,7 +37,7 @@ class Bodies(Asserts):
             try:
                 self._statement(statement, frame)
             except ArchError as error:
-                self.work.mistakes.add(*error.diagnostics)
+                self.work.mistakes.add(*[_called(d, frame.body) for d in error.diagnostics])
                 self.work.step(statement.span, limits.MISTAKE_STEPS)
                 self._poison(statement, frame)
             except Silent:
@@ -144,6 +152,20 @@ class Bodies(Asserts):
         """A frame with nothing but the names of a file."""
         body = Body(definition.unit, (definition.name,), Facts(), (definition.node,))
         return Frame(body, Names(), Keys(), 0)
+
+
+def _called(d: Diagnostic, body: Body) -> Diagnostic:
+    """A mistake of sizes in a block, with the runs that gave it these sizes: one of them may be the cause."""
+    if not body.calls or not d.code.startswith(SIZES):
+        return d
+    places = [x for x in (d.span, *(label.span for label in d.labels)) if x is not None]
+    calls = body.calls if len(body.calls) <= CALLS else (*body.calls[: CALLS - 1], body.calls[-1])
+    runs = [Label(span, f"`{name}` runs here") for name, span in calls if all(_apart(x, span) for x in places)]
+    return replace(d, labels=(*d.labels, *runs))
+
+
+def _apart(a: Span, b: Span) -> bool:
+    return a.source is not b.source or a.line != b.line
 
 
 def _inner(statement: s.Stmt) -> Iterator[s.Stmt]:

@@ -116,7 +116,9 @@ class Carried(Containers):
         """
         for name, span in loop.names.items():
             if name not in loop.changed:
-                raise fail("A141", f"`{name}` is carried, and nothing changes it", span, notes=self.trail(frame),
+                others = [Label(place, "this one is carried on") for place in loop.places.values()]
+                raise fail("A141", f"`{name}` is carried, and nothing changes it", span, labels=others[:3],
+                           notes=self.trail(frame),
                            help=f"`next {name} = ...` in the body; a value that stays needs no `with`")
 
     def after_loop(self, loop: Loop, frame: Frame) -> Bundle | Poison | None:

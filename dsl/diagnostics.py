@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from ogive.dsl.source import Span
 
-__all__ = ["ArchError", "Diagnostic", "Label", "fail", "nearest", "offer", "printable"]
+__all__ = ["ArchError", "Diagnostic", "Label", "fail", "nearest", "offer", "printable", "slip"]
 
 Severity = Literal["error", "warning", "note"]
 MANY: Final = 400  # names that a word is compared to
@@ -130,8 +130,16 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     if len(lowered) > MANY:  # comparing takes its time: only names that begin alike and are about as long
         alike = (x for x in lowered if x[:1] == word[:1].lower() and abs(len(x) - len(word)) <= 2)
         lowered = {x: lowered[x] for x in islice(alike, MANY)}
-    found = get_close_matches(word.lower(), lowered, n=1, cutoff=0.7 if len(word) > 3 else 0.6)
-    return lowered[found[0]] if found else None
+    found = get_close_matches(word.lower(), lowered, n=4, cutoff=0.7 if len(word) > 3 else 0.6)
+    slips = (name for name in found if slip(word.lower(), name))
+    return lowered[next(slips, found[0])] if found else None
+
+
+def slip(a: str, b: str) -> bool:
+    """Whether two words differ by one letter: another, one more, one less, or two that have changed places."""
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    a, b = a[start:], b[start:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 
 
 def offer(word: str, known: Iterable[str], what: str = "") -> str:

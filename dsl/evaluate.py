@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from ogive.dsl import limits
 from ogive.dsl import syntax as s
-from ogive.dsl.diagnostics import ArchError, Label, fail, nearest, offer
+from ogive.dsl.diagnostics import ArchError, Label, fail, nearest, offer, slip
 from ogive.dsl.dims import Poly
 from ogive.dsl.further_down import made_further_down
 from ogive.dsl.load import Definition
@@ -135,13 +137,31 @@ class Evaluator(Lookup):
         if isinstance(running, s.Network | s.Block):
             later = made_further_down(expr.name, expr.span, running.body, self.trail(frame))
             if later is not None:
-                return later
+                meant = sorted(n for n in frame.names.visible() if len(n) > 2 and n != expr.name and slip(n, expr.name))
+                first = later.diagnostics[0]
+                hint = f"{first.help}; or is `{meant[0] if meant else ''}` meant?"
+                return ArchError((replace(first, help=hint),)) if meant else later
         visible = {name for name in frame.names.visible() if name.isidentifier()}
         usable = visible | {*frame.body.unit.names, *CONSTRUCTORS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)
         hint = f"did you mean `{near}`?" if near else offer("", visible, "names here") if visible else None
         return fail("A101", f"nothing here is called `{expr.name}`", expr.span, notes=self.trail(frame), help=hint,
                     labels=unread(expr.name, running))
+
+    def _parted(self, error: ArchError, arg: s.Arg, op: OpValue | None, frame: Frame) -> ArchError:
+        """A mistake of an argument; where a setting and its value stand there as one word, `stridewide`, its help."""
+        first = error.diagnostics[0]
+        if op is None or arg.name is not None or first.code not in ("A101", "A102") or first.span is None:
+            return error
+        text = arg.value.span.text
+        for setting in self.order_of(op) if first.span.start == arg.value.span.start else ():
+            rest = text.removeprefix(setting)
+            word = re.match(r"[A-Za-z_]\w*", rest)
+            known = word is None or word[0] in ("True", "False") or word[0] in RECORDS or word[0] in CONSTRUCTORS
+            if rest and rest != text and (known or (word and frame.names.find(word[0]) is not None)):
+                hint = f"`=` stands between a setting and its value: `{setting}={rest}`"
+                return ArchError((replace(first, help=hint), *error.diagnostics[1:]))
+        return error
 
     def made_name(self, expr: s.Name | s.Made, frame: Frame) -> str:
         """`layer{s + 1}` as text."""
@@ -255,7 +275,7 @@ class Evaluator(Lookup):
                 for i, arg in enumerate(expr.args)
             )
         else:
-            settings = tuple([self.setting(arg, frame) for arg in expr.args])
+            settings = tuple([self.setting(arg, frame, None, op) for arg in expr.args])
         return OpValue(op.target, self.on_top(settings, op, order), expr.span, op.preset, op.module)
 
     def on_top(self, settings: tuple[Setting, ...], op: OpValue, order: Sequence[str]) -> tuple[Setting, ...]:
@@ -285,7 +305,10 @@ class Evaluator(Lookup):
             known = self.bound(expr.name, frame)
             if not isinstance(known, str):
                 return Setting(arg.name, expr.name, expr.span, expr.span, arg.span)
-        value = self.value(expr, frame)
+        try:
+            value = self.value(expr, frame)
+        except ArchError as error:
+            raise self._parted(error, arg, op, frame) from None
         if isinstance(value, Partial) and (value.clash is not None or is_number(value.value)):
             raise self.missing(value, expr.span)
         origin = expr.span

@@ -38,12 +38,15 @@ from ogive.dsl.dims import (
     terms_of,
 )
 from ogive.dsl.dims_text import show
+from ogive.dsl.meter import aside
 
 __all__ = ["Facts"]
 
 MOST_SAMPLES: Final = 1_500
 MOST_TRIES: Final = 400_000
 MOST_REASONS: Final = 32
+TRIES_A_STEP: Final = 4
+"""Tries that take the time of one step (`meter.py`)."""
 
 
 class _Spent(Exception):
@@ -289,10 +292,13 @@ class Facts:
         uneven = gap.constant % gcd(*(c for m, c in gap.terms.items() if m))
         if uneven or self._is_positive(gap) or self._is_positive(-gap):
             return False
+        before = self.tries
         try:
             return self._sampled_equal(gap)
         except _Spent:
             return None
+        finally:
+            aside((before - self.tries) // TRIES_A_STEP)
 
     def compare(self, a: Dim, b: Dim) -> int | None:
         """-1, 0 or 1 when a < b, a == b, a > b for all sizes; None when it depends or could not be told."""
@@ -338,6 +344,7 @@ class Facts:
 
     def _sampled_divisible(self, dim: Dim, n: Dim) -> bool | None:
         found = None
+        before = self.tries
         try:
             for values in self._assignments(names_of(dim) | names_of(n)):
                 found = Condition("divisible", dim, n).holds(values)
@@ -345,13 +352,16 @@ class Facts:
                     return None
         except _Spent:
             return None
+        finally:
+            aside((before - self.tries) // TRIES_A_STEP)
         return found
 
     def _sampled_equal(self, gap: Poly) -> bool | None:
         """False when no sample makes the gap 0, nor a size found by following each symbol to where the sign turns."""
         tried: list[dict[str, int]] = []
+        lines = [name for name in sorted(gap.names) if is_linear_in(gap, name)]
         for values in self._assignments(gap.names):
-            if safe(gap, values) == 0:
+            if safe(gap, values) == 0 or (not tried and any(self._solves(gap, values, name) for name in lines)):
                 return None
             tried.append(values)
         if not tried:

@@ -13,15 +13,19 @@ from typing import Final
 
 from ogive.dsl import limits
 
-__all__ = ["exhausted", "metered", "spare", "spared", "spend", "spent"]
+__all__ = ["aside", "exhausted", "metered", "spare", "spend", "spent", "taken"]
+
+COPIED: Final = 4
+"""Of steps that are copied from an equal run, how many take the time of one that is taken."""
 
 
 class _Meter:
-    __slots__ = ("spared", "steps")
+    __slots__ = ("aside", "spared", "steps")
 
     def __init__(self) -> None:
         self.steps = 0
         self.spared = 0
+        self.aside = 0
 
 
 _METER: Final[ContextVar[_Meter | None]] = ContextVar("ogive.meter", default=None)
@@ -62,10 +66,17 @@ def spare(steps: int) -> None:
         meter.spared += steps
 
 
-def spared() -> int:
-    """The steps so far that were counted and not taken."""
+def aside(steps: int) -> None:
+    """Say of what no limit of a file counts how many steps would take that time: sizes that are tried, many weights."""
     meter = _METER.get()
-    return 0 if meter is None else meter.spared
+    if meter is not None:
+        meter.aside += steps
+
+
+def taken() -> int:
+    """The time that all of it took so far, in steps: what was copied takes a part of what it counts for."""
+    meter = _METER.get()
+    return 0 if meter is None else meter.steps - meter.spared + meter.spared // COPIED + meter.aside
 
 
 def exhausted() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ from ogive.dsl.ops.record import Size
 from ogive.dsl.pattern_values import is_over
 from ogive.dsl.settings import fields_of
 from ogive.dsl.source import Span
+from ogive.dsl.trees import names_read
 from ogive.dsl.values import POISON, OpValue, Poison, Setting, Silent, describe
 from ogive.dsl.work import Frame, Work
 
@@ -167,6 +169,10 @@ class Parametrised(Applier):
             return fail("A303", title, span, labels=labels, notes=self.call_trail(frame), help=f"there are {shown}")
         what = f"preset `{preset}` of `{node.name}`" if preset else f"`{node.name}`"
         settings = ", ".join(f"{p.name}=..." for p in params)
+        glued = re.fullmatch(r"(\w*[A-Za-z_])(\d+)", params[0].name)
+        if glued is not None and any(name == glued[1] for name, _ in names_read(node)):
+            return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.call_trail(frame),
+                        help=f"`=` stands between a parameter and its default: `{glued[1]}={glued[2]}`")
         return fail("A303", f"{what} needs {names}", span, labels=labels, notes=self.call_trail(frame),
                     help=f"a column of the table, or a default: `{params[0].name}=1`" if preset
                     else f"`--set {params[0].name}=...`, or a default" if span == node.name_span

@@ -22,26 +22,30 @@ from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
-from ogive.dsl.meter import metered, spared, spend, spent
+from ogive.dsl.meter import metered, spend, taken
 from ogive.dsl.predicted import Prediction
 from ogive.dsl.repairs_numbers import all_near, by_parameters, halved, near_to, usual_near, where_quadratic
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
 from ogive.dsl.variations import (
     Direct,
+    Number,
     Variation,
     cells_varied,
+    inputs_turned,
     inputs_varied,
     numbers,
     settings_guessed,
     settings_varied,
 )
+from ogive.dsl.variations_arguments import arguments_added, arguments_unread, comparisons_varied, lines_of_unread
 from ogive.dsl.variations_lines import (
     UNNAMED,
     Longer,
     lines_added,
     lines_fewer,
     lines_moved,
+    lines_said,
     names_given,
     sources_varied,
 )
@@ -52,10 +56,12 @@ NODES = 9_000
 """Nodes that are built at most while looking, for all tables of a file together, which takes about a second."""
 NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
-COPIED = 4
-"""Of such nodes that are copied from an equal run, how many take the time of one that is built."""
 TRY = 5 * NODE
 """Steps that a change counts for, however little of it is built."""
+COMPARED = 5
+"""Numbers that are tried in place of one that something is compared to."""
+LARGER = 16
+"""How many times larger another number of the definition may be, to be tried in place of one."""
 FAR = 10
 """Lines that a line more counts for, where changes near to a mistake come first."""
 SHOWN = 3
@@ -163,7 +169,7 @@ class _Search:
     @property
     def left(self) -> int:
         """The nodes that are left."""
-        return self.nodes - (spent() - spared() + spared() // COPIED) // NODE
+        return self.nodes - taken() // NODE
 
     def look(self) -> None:
         """Look through the file once more, which counts for a node a definition.
@@ -268,13 +274,24 @@ def _tried(search: _Search) -> Iterator[Repair]:
 
 
 def _at_the_ends(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
-    """What few builds tell of a network that stands: its inputs' axes, and a line that could read what nothing does."""
+    """What few builds tell: inputs with other axes; of a network that stands, a line that could read what nothing does,
+    and an argument that could be what nothing reads."""
+    for definition in known:
+        yield from _each(search, definition, inputs_turned(definition))
     if search.graph is None:
         return
     for definition in known:
         ports = inputs_varied(definition, False) if isinstance(definition, s.Network) else ()
-        reading = (c for c in sources_varied(definition) if c.reads in search.unread)
+        reading = (c for c in sources_varied(definition) if c.reads in search.unread) if search.unread else ()
         yield from _each(search, definition, (*ports, *reading))
+    for definition in known:
+        for number in numbers(definition):
+            if number.compared:
+                yield from _first(search, definition, number.node, _compared(number))
+        unread = arguments_unread(definition, known)
+        yield from _each(search, definition, (*comparisons_varied(definition), *unread))
+        for longer in lines_added(definition, list(lines_of_unread(definition))):
+            yield from _change(search, definition, longer, known)
 
 
 def _near_by(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
@@ -319,9 +336,11 @@ def _changes(
     definitions: Sequence[s.Definition], known: Sequence[s.Definition], broken: bool
 ) -> Iterator[tuple[s.Definition, Variation | Longer]]:
     """Every change but of a number: those that are written by accident most often first."""
+    lines = lines_said(known)
     for varied in (
         lambda d: settings_varied(d, known), lambda d: inputs_varied(d, broken), lines_moved, sources_varied,
-        lines_fewer, lambda d: lines_added(d, known), lambda d: settings_guessed(d, known),
+        lambda d: comparisons_varied(d) if broken else (), lambda d: arguments_added(d, known), lines_fewer,
+        lambda d: lines_added(d, lines), lambda d: settings_guessed(d, known),
     ):
         for definition in definitions:
             for change in varied(definition):
@@ -363,13 +382,17 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
     lead to the ops of the digest; where none does by even steps, the number is kept to be looked at again."""
     row = search.rows[0]
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
-    found = [(v, effect) for v, preset, effect in numbers(definition) if (preset is not None) is of_preset and (
-        preset is None or wrong == {preset})]
-    others = [] if search.graph is not None else [v.value for v, _ in found if isinstance(v.value, int)]
-    for value, effect in found:
-        here = value.value
+    found = [x for x in numbers(definition) if (x.preset is not None) is of_preset and (
+        x.preset is None or wrong == {x.preset})]
+    others = [] if search.graph is not None else [x.node.value for x in found if isinstance(x.node.value, int)]
+    for number in found:
+        value, here = number.node, number.node.value
         assert isinstance(here, int)
-        probe, candidates = None, search.direct(effect, here)
+        if number.compared:
+            if search.graph is None:
+                yield from _first(search, definition, value, _compared(number))
+            continue
+        probe, candidates = None, search.direct(number.effect, here)
         if candidates is None:
             step = max(here, 1) if search.prediction is None else halved(here)
             other = None if search.graph is None else _at(definition, value, here + step)
@@ -382,6 +405,13 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         yield from _first(search, definition, value, candidates or ())
 
 
+def _compared(number: Number) -> list[int]:
+    """What to try in place of a number that something is compared to: what a condition decides goes by leaps, and no
+    two builds tell of a third."""
+    assert isinstance(number.node.value, int)
+    return near_to(number.node.value)[:COMPARED]
+
+
 def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
     """The numbers that were kept, tried one by one: of each what is likeliest first. `kept` nodes are left for other
     changes."""
@@ -392,7 +422,9 @@ def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
             assert isinstance(value.value, int)
             other = _at(definition, value, value.value + halved(value.value))
             probe = search.build(definition, other, search.rows[0].network)
-        candidates = [*_sought(search, definition, value, probe), *others]
+        assert isinstance(value.value, int)
+        usual = [n for n in others if n <= LARGER * max(value.value, LARGER)]  # what is built grows with it
+        candidates = [*_sought(search, definition, value, probe), *usual]
         rounds.append((definition, value, list(dict.fromkeys(candidates))))
     for place in range(max((len(candidates) for _, _, candidates in rounds), default=0)):
         for definition, value, candidates in rounds:

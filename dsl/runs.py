@@ -110,7 +110,8 @@ class Runs(Parametrised):
         node = definition.node
         assert isinstance(node, s.Network | s.Block)
         body = Body(
-            definition.unit, call.trail, around.facts, (*around.chain, node), around.trail, call.shared or around.shared
+            definition.unit, call.trail, around.facts, (*around.chain, node), around.trail,
+            call.shared or around.shared, (*around.calls, (node.name, span)),
         )
         inner = Frame(body, Names(), Keys(call.path + "." if call.path else ""), call.region)
         when = self.work.when

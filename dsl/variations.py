@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 
 from ogive.dsl import syntax as s
@@ -14,8 +15,8 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import Around, exchanged, names_read, walk
 
 __all__ = [
-    "Direct", "Variation", "cells_varied", "inputs_varied", "numbers", "settings_guessed", "settings_varied",
-    "variation",
+    "Direct", "Number", "Variation", "cells_varied", "inputs_turned", "inputs_varied", "names_of", "numbers",
+    "settings_guessed", "settings_varied", "variation",
 ]
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
@@ -60,14 +61,24 @@ def variation(
     return Variation(lambda: exchanged(definition, old, new), span, words, effect)
 
 
-def numbers(definition: s.Definition) -> Iterator[tuple[s.Constant, str | None, Direct | None]]:
-    """The whole numbers that stand in a definition, its `expect` tables left out; the preset that each is of; and, for
-    a setting of a line's op, what becomes of the ops with another one."""
+@dataclass(frozen=True)
+class Number:
+    """A whole number that stands in a definition: of which preset it is; what becomes of the ops with another one, for
+    a setting of a line's op; whether it is what something is compared to."""
+
+    node: s.Constant
+    preset: str | None
+    effect: Direct | None
+    compared: bool
+
+
+def numbers(definition: s.Definition) -> Iterator[Number]:
+    """The whole numbers that stand in a definition, its `expect` tables left out."""
     for value, around in walk(definition):
         inside = any(isinstance(a, s.Expect | s.Budget | s.Shape) for a in around)
         if isinstance(value, s.Constant) and type(value.value) is int and not inside:
-            effect = _of_number(value, around)
-            yield value, next((a.name for a in around if isinstance(a, s.Row)), None), effect
+            preset = next((a.name for a in around if isinstance(a, s.Row)), None)
+            yield Number(value, preset, _of_number(value, around), isinstance(around[-1], s.Compare))
 
 
 def _of_number(value: s.Constant, around: Around) -> Direct | None:
@@ -78,7 +89,7 @@ def _of_number(value: s.Constant, around: Around) -> Direct | None:
 # ------------------------------------------------------------------------------------------------ settings
 def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Variation]:
     """Settings of lines: one that other lines give to the same op, one less, another value of theirs; kernels."""
-    sizes, names = _sizes(known), _names_of(definition)
+    sizes, names = _sizes(known), names_of(definition)
     said = {op: {text: arg for text, arg in args.items() if {n for n, _ in names_read(arg)} <= names}
             for op, args in _settings_said(known).items()}
     placed = _places_said(known)
@@ -245,7 +256,7 @@ def _places_said(known: Sequence[s.Definition]) -> dict[tuple[str, int], dict[st
     return found
 
 
-def _names_of(definition: s.Definition) -> set[str]:
+def names_of(definition: s.Definition) -> set[str]:
     """The names that the lines of a definition may read, ops among them."""
     found = set(RECORDS)
     for node, _ in walk(definition):
@@ -266,21 +277,17 @@ def _sizes(known: Sequence[s.Definition]) -> list[tuple[int, ...]]:
 
 # ------------------------------------------------------------------------------------------------ inputs
 def inputs_varied(definition: s.Definition, broken: bool) -> Iterator[Variation]:
-    """The shape of an input with two axes exchanged; of a network's, with another number, and with an axis more where
-    it is `broken`."""
+    """The shape of an input of a network with another number; of any input, where it is `broken`, with an axis more."""
     for port, _ in walk(definition):
         if not isinstance(port, s.Port):
             continue
         dims, span = port.shape.dims, port.shape.span
-        for i, dim in enumerate(dims):
+        for dim in dims:
             if isinstance(dim, s.NumberDim) and isinstance(definition, s.Network):
                 for number in (1, 3, 4):
                     if number != dim.value:
                         other = replace(dim, value=number)
                         yield variation(definition, dim, other, dim.span, f"with `{number}` here")
-            if i + 1 < len(dims):
-                turned = (*dims[:i], dims[i + 1], dim, *dims[i + 2 :])
-                yield _input(definition, port, turned, span, f"with `{dim.span.text}` behind the axis after it")
         if not broken or not isinstance(definition, s.Network):  # the input of a block promises, and makes nothing
             continue
         more: list[s.Dim] = [s.NameDim(letter, span) for letter in "BCNHW"]
@@ -290,6 +297,17 @@ def inputs_varied(definition: s.Definition, broken: bool) -> Iterator[Variation]
             for dim in more:
                 text = dim.name if isinstance(dim, s.NameDim) else getattr(dim, "value", "")
                 yield _input(definition, port, (*dims[:i], dim, *dims[i:]), span, f"with an axis `{text}` more here")
+
+
+def inputs_turned(definition: s.Definition) -> Iterator[Variation]:
+    """The shape of an input with two axes exchanged."""
+    for port, _ in walk(definition):
+        if isinstance(port, s.Port):
+            dims = port.shape.dims
+            for i, (dim, after) in enumerate(pairwise(dims)):
+                turned = (*dims[:i], after, dim, *dims[i + 2 :])
+                words = f"with `{dim.span.text}` behind the axis after it"
+                yield _input(definition, port, turned, port.shape.span, words)
 
 
 def _input(definition: s.Definition, port: s.Port, dims: tuple[s.Dim, ...], span: Span, words: str) -> Variation:

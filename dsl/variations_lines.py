@@ -12,7 +12,9 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import walk
 from ogive.dsl.variations import Variation, variation
 
-__all__ = ["UNNAMED", "Longer", "lines_added", "lines_fewer", "lines_moved", "names_given", "sources_varied"]
+__all__ = [
+    "UNNAMED", "Longer", "lines_added", "lines_fewer", "lines_moved", "lines_said", "names_given", "sources_varied",
+]
 
 UNNAMED: Final = "unnamed__"
 """The name of a line whose name is not known."""
@@ -113,9 +115,8 @@ def lines_fewer(definition: s.Definition) -> Iterator[Variation]:
                 yield variation(definition, body, less, st.span, "without this line", Less(st))
 
 
-def lines_added(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Longer]:
-    """A line more, as it stands somewhere in the definitions that are known, at each place of each body."""
-    lines = _lines(known)
+def lines_added(definition: s.Definition, lines: Sequence[s.Line]) -> Iterator[Longer]:
+    """One of some lines more, at each place of each body."""
     scopes = {id(node): id(_keyed((*around, node))) for node, around in walk(definition) if isinstance(node, Owner)}
     for owner, body in _suites(definition):
         beside = () if owner.body is body else body
@@ -158,7 +159,7 @@ def _longer(definition: s.Definition, body: Suite, at: int, effect: More) -> Lon
     return Longer(of(UNNAMED if named else None), of if named else None)
 
 
-def _lines(known: Sequence[s.Definition]) -> list[s.Line]:
+def lines_said(known: Sequence[s.Definition]) -> list[s.Line]:
     """The usual activations, and the lines of some definitions that are fed by the line above: with a name, numbered,
     or bare; each op and settings once in each of these ways."""
     found: dict[tuple[str, object], s.Line] = {}
@@ -167,13 +168,13 @@ def _lines(known: Sequence[s.Definition]) -> list[s.Line]:
         span = source.span(0, len(word))
         found[word, None] = s.Line(None, None, s.Name(word, span), None, None, None, None, span)
     for line, _ in walk(tuple(known)):
-        if not isinstance(line, s.Line) or line.body is not None or line.key is not None or line.sources is not None:
+        if not isinstance(line, s.Line) or line.body is not None or line.sources is not None:
             continue
         if not isinstance(line.flow, s.Call) and not isinstance(line.flow, s.Name):
             continue
         label = line.label
         if label is None or label.bullet or (len(label.names) == 1 and isinstance(label.names[0], s.Name)):
-            found.setdefault((line.flow.span.text, label and label.bullet), line)
+            found.setdefault((line.flow.span.text, line.key or (label and label.bullet)), line)
     return list(found.values())
 
 

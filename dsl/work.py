@@ -97,6 +97,8 @@ class Body:
     chain: tuple[s.Definition, ...]
     caller: tuple[str, ...] = ()
     shared: Module | None = None
+    calls: tuple[tuple[str, Span], ...] = ()
+    """The runs around it, outermost first: what is run, and where."""
     returned: Bundle | None = None
     pending: list[tuple[When, Bundle]] = field(default_factory=list)
     """What sides of an `if` returned that calls choose between."""

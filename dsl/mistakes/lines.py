@@ -148,6 +148,13 @@ def _nothing_behind_dot(p: Place) -> Found | None:
     return (p.start + found.start(), p.start + found.start() + 1), {"what": "name", "sign": "."}
 
 
+def _no_index(p: Place) -> Found | None:
+    found = re.search(r"([A-Za-z_]\w*)\[\s*$", p.before)
+    if found is None or not p.rest.startswith("]"):
+        return None
+    return (p.start + len(p.before.rstrip()) - 1, p.start + len(p.before.rstrip())), {"name": found[1]}
+
+
 ROWS: Final[tuple[Mistake, ...]] = (
     Mistake("A001", "a numbered child starts with `-`", "write `- op(...)`", _star),
     Mistake(
@@ -192,6 +199,10 @@ ROWS: Final[tuple[Mistake, ...]] = (
     Mistake(
         "A001", "an index is one number or one slice",
         "write `x[1][2]` for items of items, `x[from : to]` for a part", _index,
+    ),
+    Mistake(
+        "A002", "a value is missing behind `[`",
+        "`{name}[0]` is the first item, and with `:` alone, `{name}[:]`, it is all of them", _no_index,
     ),
     Mistake(
         "A008", "nothing stands between `{behind}` and `,`",

@@ -39,8 +39,13 @@ def _docstring(p: Place) -> Found | None:
 
 
 def _prefix_string(p: Place) -> Found | None:
-    before = p.source.text[p.at - 1 : p.at]
-    return ((p.at - 1, p.at + len(p.text)), {"text": p.text}) if p.kind == "STRING" and before.isalpha() else None
+    word = re.search(r"(\w*)$", p.before)
+    if p.kind != "STRING" or word is None or not word[0] or word[0].isdigit():
+        return None
+    hint = f"write `{p.text}`; a name made with a number is `layer{{s + 1}}`"
+    if len(word[0]) > 2:
+        hint = f"`=` stands between a setting and its value: `{word[0]}={p.text}`"
+    return (p.at - len(word[0]), p.at + len(p.text)), {"hint": hint}
 
 
 def _lambda(p: Place) -> Found | None:
@@ -81,7 +86,7 @@ ROWS: Final[tuple[Mistake, ...]] = (
     ),
     Mistake(
         "A025", "strings have no prefix letter",
-        "write `{text}`; a name made with a number is `layer{{s + 1}}`", _prefix_string,
+        "{hint}", _prefix_string,
     ),
     Mistake("A025", "there is no `lambda`", "write a `block`, and hand its name over where an op is asked", _lambda),
     Mistake(
