@@ -17,11 +17,15 @@ from typing import Any, Final
 from ogive.dsl.dims_text import show
 from ogive.dsl.graph import Edge, Given, Graph, Node
 from ogive.dsl.ops.activation import axis_spelled
-from ogive.dsl.ops.record import Primitive, Reference, show_setting
+from ogive.dsl.ops.record import Primitive, Reference, Size, show_setting
+from ogive.dsl.types import SPATIAL
 
-__all__ = ["PARTS", "digest", "ops_of", "ops_with", "part", "part_of", "same", "text_of", "weights_of"]
+__all__ = ["PARTS", "digest", "ops_of", "ops_with", "part", "part_of", "same", "text_in", "text_of", "weights_of"]
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+KERNEL: Final = "size"
+"""The setting of a convolution or pooling that is its kernel."""
 
 PARTS = (("weights", 4), ("ops", 4), ("wiring", 8))
 """The parts of a digest in order, with their letters: keys and shapes; ops with settings; both, and who reads what.
@@ -76,13 +80,14 @@ def _walked(graph: Graph, changed: Mapping[str, Primitive] = MappingProxyType({}
     """What stands for each node, and for each of them with all that it reads; some may have other settings."""
     found: dict[str, str] = {}
     ops: list[str] = []
-    texts: dict[int, str] = {}  # of ops whose text depends on nothing else, by identity: runs of a block share them
+    texts: dict[tuple[int, int], str] = {}  # of ops whose text needs no more, by identity: runs of a block share them
     for node in graph:  # in the order they run: what a node reads stands above it
         if node.id in changed:
             node = replace(node, primitive=changed[node.id])
-        op = texts.get(id(node.primitive)) or _op(node, graph, found)
+        known = (id(node.primitive), 0 if node.primitive is None else _rank(node, graph))
+        op = texts.get(known) or _op(node, graph, found)
         if node.primitive is not None and _stands_alone(type(node.primitive)):
-            texts[id(node.primitive)] = op
+            texts[known] = op
         ops.append(op)
         found[node.id] = _hash([op, node.key, *(_edge(e, found) for e in node.inputs), *_given(node, found)])
     return ops, found
@@ -94,9 +99,47 @@ def _op(node: Node, graph: Graph, found: dict[str, str]) -> str:
         (tensor,) = node.outputs
         axes = ", ".join(f"{axis.role} {show(axis.size)}" for axis in tensor.axes)
         return f"{node.op} {node.name} {axes} of {tensor.dtype}"
-    if _has_axis(type(node.primitive)):
-        return text_of(axis_spelled(node.primitive, [graph.tensor(edge) for edge in node.inputs]), found)
-    return text_of(node.primitive, found)
+    return text_in(graph, node, node.primitive, found)
+
+
+def text_in(graph: Graph, node: Node, primitive: Primitive, found: Mapping[str, str] = NOTHING) -> str:
+    """What stands for an op in the second part, in the place of a node: its axis and its sizes are spelled in one way,
+    however they are written."""
+    if _has_axis(type(primitive)):
+        primitive = axis_spelled(primitive, [graph.tensor(edge) for edge in node.inputs])
+    return text_of(_sized(primitive, _rank(node, graph)), found)
+
+
+def _rank(node: Node, graph: Graph) -> int:
+    """Along how many axes the kernel of an op moves; 0 where it has none."""
+    if node.primitive is None or not node.inputs or not _has_kernel(type(node.primitive)):
+        return 0
+    return sum(role in SPATIAL for role in graph.tensor(node.inputs[0]).roles)
+
+
+def _sized(primitive: Primitive, rank: int) -> Primitive:
+    """An op with its sizes spelled in one way: a kernel per axis, `3x3`, all others by one number where it is for all
+    axes, `stride=2`."""
+    changed: dict[str, Size] = {}
+    for name in _sizes(type(primitive)):
+        size = getattr(primitive, name)
+        if isinstance(size, Size) and name == KERNEL and rank:
+            size = Size(size * rank) if len(size) == 1 else size
+        elif isinstance(size, Size) and len(set(size)) == 1:
+            size = Size(size[:1])
+        if size is not getattr(primitive, name):
+            changed[name] = size
+    return primitive.model_copy(update=changed) if changed else primitive
+
+
+@cache
+def _sizes(record: type[Primitive]) -> tuple[str, ...]:
+    return tuple(name for name, field in record.model_fields.items() if "Size" in str(field.annotation))
+
+
+@cache
+def _has_kernel(record: type[Primitive]) -> bool:
+    return record.family in ("conv", "pool") and KERNEL in _sizes(record)
 
 
 @cache

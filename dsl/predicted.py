@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ogive.dsl import syntax as s
-from ogive.dsl.digest import PARTS, ops_of, ops_with, part_of, text_of
+from ogive.dsl.digest import PARTS, ops_of, ops_with, part_of, text_in, text_of
 from ogive.dsl.graph import Graph, Node
 from ogive.dsl.ops.record import Primitive, Reference
 from ogive.dsl.passed import Passed, inside, plain, set_in
@@ -177,7 +177,7 @@ class Prediction:
         if any(x in self.above for x in changed):
             return Counter(ops_with(self.graph, changed))
         gone = Counter(self.said[x] for x in changed)
-        return self.ops - gone + Counter(text_of(r) for r in changed.values())
+        return self.ops - gone + Counter(text_in(self.graph, self.graph.nodes[x], r) for x, r in changed.items())
 
     def _is_above(self, span: Span) -> bool:
         """Whether something in a statement is what the setting of another op names, or above it: what stands for that

@@ -77,6 +77,18 @@ def test_an_axis_is_the_same_by_letter_and_by_place(promise: str, line: str) -> 
     assert digest(graph(net.format("B N width", "softmax(width)"))) == other
 
 
+@pytest.mark.parametrize(("said", "same_as", "other"), [
+    ("conv(4, 3)", "conv(4, 3x3)", "conv(4, 5)"),
+    ("conv(4, 3x3, stride=2x2, pad=1x1)", "conv(4, 3, stride=2, pad=1)", "conv(4, 3, stride=2x1, pad=1)"),
+    ("max_pool(2)", "max_pool(2x2)", "max_pool(2x1)"),
+    ("adaptive_pool(2x2)", "adaptive_pool(2)", "adaptive_pool(2x4)"),
+])
+def test_a_size_is_the_same_by_one_number_and_by_one_for_each_axis(said: str, same_as: str, other: str) -> None:
+    net = "network N:\n    input x: B 3 8 8\n    y = {}\n"
+    first, second, third = (digest(graph(net.format(line))) for line in (said, same_as, other))
+    assert first == second != third
+
+
 def test_a_product_over_an_axis_is_the_same_by_any_letter() -> None:
     net = "network N:\n    input x: B 9, y: B 9 8\n    a = x -> relu : B {0}\n    b = y -> relu : B {0} 8\n"
     net += "    a, b -> dot({0})\n"
