@@ -516,7 +516,7 @@ FIGURES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "vit": ("vit", "ViT.B", {"inset": "Encoder", "direction": "up"}),
     "swin": ("swin", "Swin.T", {"inset": "SwinBlock", "direction": "right"}),
     "unet": ("unet", "UNet", {"depth": 0, "sizes": {"H": 512, "W": 512}}),
-    "detr": ("detr", "DETR", {"direction": "right", "collapse": ["backbone.0.body"], "expand": ["transformer.*"]}),
+    "detr": ("detr", "DETR", {"direction": "right", "collapse": ["backbone"], "expand": ["transformer.*"]}),
     "googlenet": ("inception", "GoogLeNet", {"inset": "Inception", "sizes": {"H": 224, "W": 224}}),
 }
 """The figures of docs/pictures.md: file, network, and how each is drawn."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import peers
 import pytest
 import torch
 from parity import Calling, close, hold, stirred
+from safetensors.torch import load_file, save_file
 
 import ogive
 
@@ -100,8 +102,6 @@ def published(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for key, tensor in theirs.items():
         for pattern, name in NAMES.items():
             key = re.sub(pattern, name, key)
-        if key.startswith("model.backbone."):
-            key = resnet(key)
         named[key] = tensor
     for key in [key for key in named if ".q_proj." in key]:
         whole = torch.cat([named.pop(key.replace("q_proj", f"{part}_proj")) for part in "qkv"])
@@ -110,6 +110,7 @@ def published(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 NAMES = {
+    r"^model\.backbone\.model\.": "backbone.0.body.",
     r"^model\.(encoder|decoder)\.": r"transformer.\1.",
     r"^model\.query_position_embeddings": "query_embed",
     r"^model\.input_projection": "input_proj",
@@ -126,30 +127,23 @@ NAMES = {
 }
 
 
-def resnet(key: str) -> str:
-    """A key of transformers' ResNet as torchvision's, below DETR's `backbone.0.body`."""
-    kind = 0 if ".convolution." in key else 1
-    *_, last = key.split(".")
-    if "embedder.embedder" in key:
-        return f"backbone.0.body.{('conv1', 'bn1')[kind]}.{last}"
-    stage, unit = (int(n) for n in re.findall(r"stages\.(\d)\.layers\.(\d+)", key)[0])
-    if "shortcut" in key:
-        part = f"downsample.{kind}"
-    else:
-        part = ("conv", "bn")[kind] + str(int(re.findall(r"layer\.(\d)", key)[0]) + 1)
-    return f"backbone.0.body.layer{stage + 1}.{unit}.{part}.{last}"
-
-
-def test_detr() -> None:
-    """Every weight finds its place, and classes and boxes are those of transformers, in float64."""
+def test_detr(tmp_path: Path) -> None:
+    """A file of the published code: each weight finds its place, and its way back; classes and boxes are those of
+    transformers, in float64."""
     hf = peers.transformers()
-    resnet50 = hf.ResNetConfig(depths=[3, 4, 6, 3], out_features=["stage4"])
-    config = hf.DetrConfig(backbone_config=resnet50, num_labels=91)
+    peers.timm()
+    config = hf.DetrConfig(use_timm_backbone=True, backbone="resnet50", use_pretrained_backbone=False, num_labels=91)
     theirs = stirred(hf.DetrForObjectDetection(config).double().eval())
-    ours = ogive.compile(ogive.load("detr", "DETR")).double().eval()
-    ours.load_state_dict(published(theirs.state_dict()), strict=True)
+    network = ogive.load("detr", "DETR")
+    ours, plan = ogive.compile(network).double().eval(), network.weight_map("facebook")
+    files = tmp_path / "published.safetensors", tmp_path / "back.safetensors"
+    save_file(published(theirs.state_dict()), files[0])
+    ogive.load_weights(ours, files[0], plan)
     image = torch.randn(1, 3, 96, 160, dtype=torch.float64)
     with torch.inference_mode():
         mine, reference = ours(image), theirs(pixel_values=image)
     close(mine["pred_logits"], reference.logits, 1e-6)
     close(mine["pred_boxes"], reference.pred_boxes, 1e-6)
+    ogive.save_weights(ours, files[1], plan)
+    there, back = (load_file(path) for path in files)
+    assert set(back) == set(there) and all(torch.equal(back[key], there[key]) for key in there)

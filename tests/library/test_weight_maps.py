@@ -4,6 +4,7 @@ the reference takes them."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,19 @@ def swin() -> torch.nn.Module:
         [4, 4], 16, [2, 2, 2, 2], [1, 2, 4, 8], [7, 7], stochastic_depth_prob=0.0, num_classes=10)
 
 
+def detr() -> torch.nn.Module:
+    tf = peers.transformers()
+    peers.timm()
+    return tf.DetrForObjectDetection(tf.DetrConfig(
+        use_timm_backbone=True, backbone="resnet50", use_pretrained_backbone=False, num_labels=5, num_queries=7,
+        d_model=32, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=64, decoder_layers=2,
+        decoder_attention_heads=4, decoder_ffn_dim=64, attn_implementation="eager",
+    ))
+
+
 Call = Callable[[Any], Any]
 VIT = {"dim": 48, "depth": 2, "heads": 3, "size": 64, "classes": 10}
+DETR = {"dim": 32, "heads": 4, "hidden": 64, "encoders": 2, "decoders": 2, "queries": 7, "classes": 5, "drop": 0.0}
 SWIN = {"depths": [2, 2, 2, 2], "heads": [1, 2, 4, 8], "dim": 16, "classes": 10, "path": 0.0}
 CASES: dict[str, tuple[str, dict[str, Any], Callable[[], torch.nn.Module], Call, tuple[torch.Tensor, ...]]] = {
     "vit torchvision": ("ViT.Ti", VIT, vit, lambda m: m(IMAGE), (IMAGE,)),
@@ -66,6 +78,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Callable[[], torch.nn.Module], Call,
     "swin torchvision": ("Swin.T", SWIN, swin, lambda m: m(LARGE), (LARGE,)),
     "gpt2 hf": ("GPT2.small", TEXT, gpt2, lambda m: m(IDS).logits, (IDS,)),
     "gpt2 openai": ("GPT2.small", TEXT, gpt2, lambda m: m(IDS).logits, (IDS,)),
+    "detr hf": ("DETR", DETR, detr, lambda m: itemgetter("logits", "pred_boxes")(m(pixel_values=IMAGE)), (IMAGE,)),
     "bert hf": (
         "PretrainedBERT.base", TEXT, lambda: bert("BertForPreTraining"),
         lambda m: m(IDS, token_type_ids=SEGMENT).to_tuple(), (IDS, SEGMENT),
