@@ -84,14 +84,14 @@ def cost(made: Sequence[Part]) -> int:
     """What parts cost on a processor, in pairs that a dense kernel goes through meanwhile (one head of 64 channels).
 
     Few queries at a time use it badly, a triangle is gone through by half, another mask is read, what is no view is
-    copied, each call takes a while, and answers that are not the first of their queries are merged.
+    copied, each entry and each call take a while, and answers that are not the first of their queries are merged.
     """
     total, answered = 0, 0
     for part in made:
         n, m, entries = part.q.count, part.k.count, part.batch
         rate = 5 if part.keep == ALL else 3 if part.keep == TRIANGLE else 6
-        rate *= 2 if n < 192 else 1  # torch takes 32, 64 or 256 queries at once
-        total += entries * (max(n, 8) * m * rate // 5 + 100) + 4_000
+        rate *= 7 if n < 192 else 5  # torch takes 32, 64 or 256 queries at once
+        total += entries * (max(n, 8) * m * rate // 25 + 800) + 4_000
         total += 0 if part.q.is_view else 30 * entries * n
         total += 0 if part.k.is_view else 30 * entries * m
         answered += entries * n
