@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -123,7 +124,12 @@ def fail(
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` is most likely a typo of, or None."""
-    names = sorted(set(known))
+    return _nearest(word, frozenset(known))
+
+
+@lru_cache(64)  # one mistake may be met in each of thousands of iterations
+def _nearest(word: str, known: frozenset[str]) -> str | None:
+    names = sorted(known)
     lowered = {name.lower(): name for name in names}
     if word.lower() in lowered:
         return lowered[word.lower()]
