@@ -301,9 +301,16 @@ class Annotator(Evaluator):
             entry = frame.names.find(dim.name) if isinstance(dim, s.NameDim) else None
             if wanted == dim.span.text or isinstance(dim, s.PinDim):
                 raise Broken(dim.span, f"here it is {here}")
-            if entry is not None and entry.kind == "size":
-                raise Broken(dim.span, f"`{dim.span.text}` is {wanted} since line {entry.span.line}, here it is {here}")
-            raise Broken(dim.span, f"`{dim.span.text}` is {wanted}, here it is {here}")
+            since = f" since line {entry.span.line}" if entry is not None and entry.kind == "size" else ""
+            meant = [name for name in frame.names.visible() if self._is_size(name, actual, frame)]
+            hint = f"`{meant[0]}` is {here}" if meant and isinstance(dim, s.NameDim) else None
+            raise Broken(dim.span, f"`{dim.span.text}` is {wanted}{since}, here it is {here}", hint)
+
+    def _is_size(self, name: str, size: Dim, frame: Frame) -> bool:
+        """Whether a letter or parameter is just this size."""
+        entry = frame.names.find(name)
+        known = entry is not None and entry.kind in ("size", "parameter") and type(entry.value) in (int, Poly)
+        return known and entry is not None and bool(entry.value == size)
 
     def _solve(self, dim: s.Dim, actual: Dim, frame: Frame) -> None:
         """`2*h = actual`, with `h` new."""

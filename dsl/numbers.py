@@ -181,7 +181,9 @@ def call(name: str, args: list[Any], span: Span) -> Any:
     function, fewest, most = FUNCTIONS[name]
     if not fewest <= len(args) <= most:
         takes = str(fewest) if fewest == most else f"{fewest} to {most}"
-        raise fail("A309", f"`{name}` takes {takes} argument{'s' if takes != '1' else ''}, here are {len(args)}", span)
+        hint = f"it needs {takes}: `{name}({', '.join('abc'[:fewest])})`" if len(args) < fewest else None
+        here = f"here {'is' if len(args) == 1 else 'are'} {len(args) or 'none'}"
+        raise fail("A309", f"`{name}` takes {takes} argument{'s' if takes != '1' else ''}, {here}", span, help=hint)
     lists = name in {"len", "sum", "reversed"} or (name in {"min", "max"} and len(args) == 1)
     if lists and (not isinstance(args[0], tuple) or isinstance(args[0], Size)):
         raise fail("A309", f"`{name}` takes a list; here is {describe(args[0])}", span)

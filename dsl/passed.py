@@ -132,7 +132,17 @@ def set_in(record: Primitive, setting: str | int, value: s.Expr | None) -> Primi
         return _with(record, name, Size(value.values))
     if isinstance(value, s.Name) and value.name in RECORDS:
         return _with(record, name, plain(value.name))
+    if isinstance(value, s.ListExpr):
+        items = [_number(item) for item in value.items]
+        return None if None in items else _with(record, name, tuple(items))
     return None if value is not None or field.is_required() else _with(record, name, field.get_default())
+
+
+def _number(item: object) -> object:
+    """A number that stands in a list, `-1` too; None for anything else."""
+    if isinstance(item, s.Unary) and item.op == "-" and isinstance(item.value, s.Constant):
+        return -item.value.value if isinstance(item.value.value, int | float) else None
+    return item.value if isinstance(item, s.Constant) else None
 
 
 def _with(record: Primitive, name: str, value: object) -> Primitive | None:

@@ -23,7 +23,7 @@ from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
 from ogive.dsl.load import Definition, Unit
 from ogive.dsl.meter import metered, spend, taken
-from ogive.dsl.predicted import Prediction
+from ogive.dsl.predicted import Prediction, Same
 from ogive.dsl.repairs_numbers import all_near, by_parameters, halved, near_to, usual_near, where_quadratic
 from ogive.dsl.source import Span
 from ogive.dsl.trees import exchanged, names_read
@@ -31,6 +31,7 @@ from ogive.dsl.variations import (
     Direct,
     Number,
     Variation,
+    cells_beside,
     cells_varied,
     inputs_turned,
     inputs_varied,
@@ -58,7 +59,7 @@ NODE = 12
 """Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
 TRY = 5 * NODE
 """Steps that a change counts for, however little of it is built."""
-COMPARED = 5
+LEAPS = 4
 """Numbers that are tried in place of one that something is compared to."""
 LARGER = 16
 """How many times larger another number of the definition may be, to be tried in place of one."""
@@ -256,10 +257,14 @@ def _tried(search: _Search) -> Iterator[Repair]:
     if search.left <= 0:
         return
     definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
-    yield from _at_the_ends(search, definitions)
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
     of_one = wrong != {""} and len(wrong) == 1
-    if of_one and not all(r.wrong for r in search.rows):
+    if not of_one or all(r.wrong for r in search.rows):
+        yield from _at_the_ends(search, definitions)
+    else:
+        for definition in definitions:
+            for value, beside in cells_beside(definition, wrong):
+                yield from _first(search, definition, value, beside[:LEAPS])
         for definition in definitions:
             search.look()
             yield from _numbers(search, definition, True)
@@ -267,6 +272,7 @@ def _tried(search: _Search) -> Iterator[Repair]:
         for definition in definitions:
             yield from _each(search, definition, cells_varied(definition, wrong))
         of_one = False
+        yield from _at_the_ends(search, definitions)
     yield from _near_by(search, definitions)
     yield from _among(search, definitions, of_one)
     for definition, value in search.idlers:
@@ -277,19 +283,20 @@ def _at_the_ends(search: _Search, known: Sequence[s.Definition]) -> Iterator[Rep
     """What few builds tell: inputs with other axes; of a network that stands, a line that could read what nothing does,
     and an argument that could be what nothing reads."""
     for definition in known:
-        yield from _each(search, definition, inputs_turned(definition))
+        if search.graph is None or isinstance(definition, s.Network):
+            yield from _each(search, definition, inputs_turned(definition))
     if search.graph is None:
         return
+    same_ops = search.prediction is not None and search.prediction.right
     for definition in known:
-        ports = inputs_varied(definition, False) if isinstance(definition, s.Network) else ()
+        ports = inputs_varied(definition, False) if isinstance(definition, s.Network) and not same_ops else ()
+        for number in numbers(definition) if same_ops else ():
+            if number.named:
+                yield from _first(search, definition, number.node, _leaping(number))
         reading = (c for c in sources_varied(definition) if c.reads in search.unread) if search.unread else ()
         yield from _each(search, definition, (*ports, *reading))
-    for definition in known:
-        for number in numbers(definition):
-            if number.compared:
-                yield from _first(search, definition, number.node, _compared(number))
-        unread = arguments_unread(definition, known)
-        yield from _each(search, definition, (*comparisons_varied(definition), *unread))
+    for definition in known if not same_ops else ():
+        yield from _each(search, definition, arguments_unread(definition, known))
         for longer in lines_added(definition, list(lines_of_unread(definition))):
             yield from _change(search, definition, longer, known)
 
@@ -322,14 +329,25 @@ def _among(search: _Search, known: Sequence[s.Definition], of_one: bool) -> Iter
             yield from _change(search, definition, change, known)
         elif likely is None:
             later.append((definition, change))
+    same_ops = search.prediction is not None and search.prediction.right
+    for definition in known if search.graph is not None and not same_ops else ():
+        for number in numbers(definition):
+            if number.compared:
+                yield from _first(search, definition, number.node, _leaping(number))
+        yield from _each(search, definition, comparisons_varied(definition))
     for definition in known:
         search.look()
         yield from _numbers(search, definition, False)
         if of_one:
             yield from _numbers(search, definition, True)
-    yield from _numbers_again(search, search.left * 2 // 3)
-    for definition, change in later:
+    yield from _numbers_again(search, search.left // 3)
+    for definition, change in sorted(later, key=_is_same):  # where the ops are others, the wiring is seldom the cause
         yield from _change(search, definition, change, known)
+
+
+def _is_same(tried: tuple[s.Definition, Variation | Longer]) -> bool:
+    change = tried[1]
+    return isinstance(change, Variation) and isinstance(change.effect, Same)
 
 
 def _changes(
@@ -390,7 +408,7 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         assert isinstance(here, int)
         if number.compared:
             if search.graph is None:
-                yield from _first(search, definition, value, _compared(number))
+                yield from _first(search, definition, value, _leaping(number))
             continue
         probe, candidates = None, search.direct(number.effect, here)
         if candidates is None:
@@ -405,11 +423,12 @@ def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iter
         yield from _first(search, definition, value, candidates or ())
 
 
-def _compared(number: Number) -> list[int]:
-    """What to try in place of a number that something is compared to: what a condition decides goes by leaps, and no
+def _leaping(number: Number) -> list[int]:
+    """What to try in place of a number that a name is made with or something is compared to: it goes by leaps, and no
     two builds tell of a third."""
-    assert isinstance(number.node.value, int)
-    return near_to(number.node.value)[:COMPARED]
+    here = number.node.value
+    assert isinstance(here, int)
+    return [n for n in dict.fromkeys(near_to(here)) if n >= 0 and n != here][:LEAPS]
 
 
 def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:

@@ -22,11 +22,14 @@ def by_parameters(found: Iterable[int], here: int, step: int, now: int, then: in
 
 
 def near_to(number: int) -> list[int]:
-    """Numbers that are easily mistaken for another: near ones, doubles and halves, powers of ten; small ones."""
+    """Numbers that are easily mistaken for another: near ones, those with a digit less, doubles and halves, powers of
+    ten; small ones."""
+    text = str(number)
+    fewer = [int(text[:i] + text[i + 1 :]) for i in range(len(text))] if number >= 10 else []
     near = [number - 1, number + 1, number * 2, number // 2, number - 2, number + 2, number * 4, number // 4]
     if number < 10:
         return [1, 2, *near, *range(10)]
-    return [*near, number * 10, number // 10, number - 8, number + 8]
+    return list(dict.fromkeys([*near[:2], *fewer, *near[2:], number * 10, number - 8, number + 8]))
 
 
 def halved(here: int) -> int:

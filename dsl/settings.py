@@ -15,7 +15,7 @@ from ogive.dsl.diagnostics import ArchError, Label, fail, offer
 from ogive.dsl.dims import Poly, symbols
 from ogive.dsl.dims_text import show
 from ogive.dsl.operators import is_tensor
-from ogive.dsl.ops.record import Mismatch, Primitive, Reference
+from ogive.dsl.ops.record import Mismatch, Primitive, Reference, Size
 from ogive.dsl.ports import Ports
 from ogive.dsl.source import Span
 from ogive.dsl.values import Bundle, OpValue, Out, ParamValue, Poison, Setting, Silent, describe, printed
@@ -156,6 +156,8 @@ class Settings(Ports):
             return fail("A302", title, op.span, notes=trail)
         span, labels = self.place_of(setting, name)
         hint = "`//` divides whole numbers" if isinstance(setting.value, float) and "/" in setting.span.text else None
+        if setting.name is None and record.model_fields[name].is_required() and type(first["input"]) is Size:
+            hint = f"`{record.op}` needs `{name}` first: `{record.op}({name}=..., ...)`"
         return fail("A302", title, span, label=self.sets(setting, name) if labels else "", labels=labels, notes=trail,
                     help=hint)
 

@@ -15,12 +15,15 @@ from ogive.dsl.source import Source, Span
 from ogive.dsl.trees import Around, exchanged, names_read, walk
 
 __all__ = [
-    "Direct", "Number", "Variation", "cells_varied", "inputs_turned", "inputs_varied", "names_of", "numbers",
-    "settings_guessed", "settings_varied", "variation",
+    "Direct", "Number", "Variation", "cells_beside", "cells_varied", "inputs_turned", "inputs_varied", "names_of",
+    "numbers", "settings_guessed", "settings_varied", "variation",
 ]
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
 """Ways to start a weight."""
+
+FLOATS: Final = (1, 0.1, 0.01, 0.02, 0.2, 0.5, 0)
+"""Numbers that settings which may be broken ones often have."""
 
 SHAPELESS: Final = ("init", "std", "bias", "eps", "momentum", "trainable", "scale")
 """Settings that move no shape."""
@@ -64,12 +67,13 @@ def variation(
 @dataclass(frozen=True)
 class Number:
     """A whole number that stands in a definition: of which preset it is; what becomes of the ops with another one, for
-    a setting of a line's op; whether it is what something is compared to."""
+    a setting of a line's op; whether something is compared to it, and whether a name is made with it."""
 
     node: s.Constant
     preset: str | None
     effect: Direct | None
     compared: bool
+    named: bool
 
 
 def numbers(definition: s.Definition) -> Iterator[Number]:
@@ -78,7 +82,8 @@ def numbers(definition: s.Definition) -> Iterator[Number]:
         inside = any(isinstance(a, s.Expect | s.Budget | s.Shape) for a in around)
         if isinstance(value, s.Constant) and type(value.value) is int and not inside:
             preset = next((a.name for a in around if isinstance(a, s.Row)), None)
-            yield Number(value, preset, _of_number(value, around), isinstance(around[-1], s.Compare))
+            named = any(isinstance(a, s.Made) for a in around)
+            yield Number(value, preset, _of_number(value, around), isinstance(around[-1], s.Compare), named)
 
 
 def _of_number(value: s.Constant, around: Around) -> Direct | None:
@@ -116,11 +121,18 @@ def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> 
 
 def settings_guessed(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Variation]:
     """Another op of the family, and settings that no line says: those that are easily forgotten."""
+    said = _settings_said(known)
     for call, around in walk(definition):
         if not any(isinstance(a, s.Line) for a in around):
             continue
         if isinstance(call, s.Name) and (_is_op(call, around) or isinstance(around[-1], s.Call)):
             yield from _ops_varied(definition, call, around)
+        op = call.func if isinstance(call, s.Call) else call
+        if isinstance(op, s.Name) and (isinstance(call, s.Call) or _is_op(op, around)):
+            args = call.args if isinstance(call, s.Call) else ()
+            for arg in _alike(op.name, said.get(op.name, {})):
+                if all(a.name != arg.name for a in args):
+                    yield _exchange(definition, call, s.Call(op, (*args, arg), call.span), arg)
         if isinstance(call, s.Call) and isinstance(call.func, s.Name):
             given = {a.name for a in call.args}
             for arg in _settings_of(call.func.name, known):
@@ -129,6 +141,29 @@ def settings_guessed(definition: s.Definition, known: Sequence[s.Definition]) ->
         elif isinstance(call, s.Name) and _is_op(call, around):
             for arg in _settings_of(call.name, known):
                 yield _exchange(definition, call, s.Call(call, (arg,), call.span), arg)
+
+
+def cells_beside(definition: s.Definition, presets: Container[str]) -> Iterator[tuple[s.Constant, list[int]]]:
+    """The numbers of some presets, each with those that other rows have in its place, where they are others."""
+    for row, around in walk(definition):
+        if not isinstance(row, s.Row) or not isinstance(around[-1], s.Presets) or row.name not in presets:
+            continue
+        others = [_places(other) for other in around[-1].rows if other is not row]
+        for place, cell in _places(row).items():
+            found = [x[place].value for x in others if place in x]
+            values = [n for n in dict.fromkeys(found) if type(n) is int and n != cell.value]
+            if values:
+                yield cell, values
+
+
+def _places(row: s.Row) -> dict[tuple[int, int], s.Constant]:
+    """The whole numbers of a row by their cell, and by their place in it where that is a list."""
+    found: dict[tuple[int, int], s.Constant] = {}
+    for at, cell in enumerate(row.cells):
+        for i, item in enumerate(cell.items if isinstance(cell, s.ListExpr) else (cell,)):
+            if isinstance(item, s.Constant) and type(item.value) is int:
+                found[at, i] = item
+    return found
 
 
 def cells_varied(definition: s.Definition, presets: Container[str]) -> Iterator[Variation]:
@@ -192,6 +227,17 @@ def _of_argument(old: s.Expr, new: s.Expr, around: Around) -> Effect | None:
     return Set(call, around[-1].name or at, new)
 
 
+def _alike(op: str, said: dict[str, s.Arg]) -> Iterator[s.Arg]:
+    """What lines say to a primitive under one name, under others that take the same: `rows` for `cols`."""
+    fields = RECORDS[op].model_fields if op in RECORDS else {}
+    for arg in said.values():
+        kind = fields[arg.name].annotation if arg.name in fields else None
+        if isinstance(arg.value, s.ListExpr):  # what is shorter is guessed by its type
+            for name, field in fields.items():
+                if name != arg.name and kind is not None and field.annotation == kind:
+                    yield _argument(name, arg.value.span.text, arg.value)
+
+
 def _settings_of(op: str, known: Sequence[s.Definition]) -> Iterator[s.Arg]:
     """Settings that are easily forgotten: of a primitive, its switches turned, its small numbers and ways to start; of
     a block, a value of the same name from around it."""
@@ -217,6 +263,8 @@ def _settings_of(op: str, known: Sequence[s.Definition]) -> Iterator[s.Arg]:
             values = [word for word in INITS if word != field.default]
         elif name in ("pad", "padding"):
             values = [0, 1, 2, 3]
+        elif "float" in str(field.annotation):
+            values = [number for number in FLOATS if number != field.default]
         if "Primitive" in str(field.annotation):
             for norm in ("layernorm", "batchnorm"):
                 yield _argument(name, norm, s.Name(norm, span))

@@ -133,6 +133,13 @@ def _two(p: Place) -> Found | None:
     return p.token, {"left": found[0].strip() if found else "", "right": p.text}
 
 
+def _shape_alone(p: Place) -> Found | None:
+    """Names of axes behind two blanks or more, at the end of a line."""
+    if _two(p) is None or not p.before.endswith("  ") or not re.fullmatch(r"[A-Za-z_]\w*( +[\w+*/().-]+)+", p.rest):
+        return None
+    return (p.at, p.end), {"shape": p.rest}
+
+
 def _nothing_behind(p: Place) -> Found | None:
     found = BEHIND.search(p.before)
     if not found or not ({"NAME", "INT", "LPAR"} <= p.expected or p.expected in ({"NAME"}, {"NAME", "STRING"})):
@@ -209,6 +216,10 @@ ROWS: Final[tuple[Mistake, ...]] = (
         "take the comma out, or put the missing argument in", _comma_twice,
     ),
     Mistake("A008", "a comma is missing before `{text}`", "arguments and items are parted by commas", _comma),
+    Mistake(
+        "A023", "a shape stands here without its `:`",
+        "` : ` stands in front of a shape: `: {shape}`", _shape_alone,
+    ),
     Mistake(
         "A023", "nothing stands between `{left}` and `{right}`",
         "settings stand in brackets, `op(setting)`; each op has a line of its own", _two,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,7 +34,17 @@ def explain(source: Source, at: int, kind: str, text: str, expected: Iterable[st
             return Diagnostic(mistake.code, title, source.span(start, end), labels=labels, help=help or None)
     shown = f"`{place.text}`" if place.text else WORDS.get(kind, "this")
     start, end = place.token
-    return Diagnostic("A001", f"{shown} cannot stand here", source.span(start, end), help=_choices(place.expected))
+    hint = _unopened(place) or _choices(place.expected)
+    return Diagnostic("A001", f"{shown} cannot stand here", source.span(start, end), help=hint)
+
+
+def _unopened(place: Place) -> str | None:
+    """A bracket that the line closes and nothing opens."""
+    above, line = (re.sub(r'"[^"\n]*"|#[^\n]*', "", x) for x in (place.source.text[: place.start], place.line))
+    for left, right in ("()", "[]"):
+        if above.count(left) == above.count(right) and line.count(left) < line.count(right):
+            return f"a `{left}` is missing on this line: a `{right}` closes what nothing opens"
+    return None
 
 
 def _choices(expected: frozenset[str]) -> str | None:
