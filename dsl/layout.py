@@ -112,7 +112,8 @@ class Layout:
 
     def _close(self, token: Token, brackets: list[Token]) -> None:
         if not brackets:
-            raise fail("A013", f"`{token}` closes nothing", self._span(token))
+            raise fail("A013", f"`{token}` closes nothing", self._span(token),
+                       help=f"put its `{CLOSE[token.type]}` in, or take it out")
         opened = brackets.pop()
         if OPEN[opened.type] != str(token):
             raise fail(
