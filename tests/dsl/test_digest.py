@@ -125,6 +125,87 @@ def test_where_a_change_would_mend_it(old: str, new: str, line: int | None, word
         assert [label.span.line for label in found.labels] == [line], found.render()
 
 
+STAGES = """
+    block Part(width, stride, rate=0.0, groups=1):
+        input x: B C H W
+        conv = conv(width, 3x3, stride=stride, groups=groups)
+        if stride != 1 or C != width:
+            norm = batchnorm
+        dropout(rate)
+        shift(cols=[0, 1])
+        shift(rows=[0, 1])
+
+    network N(width, classes=10):
+        presets  width:
+            S    16
+            M    16
+        expect  digest:
+            S   "{}"
+            M   "{}"
+
+        input x: B 3 16 16
+        repeat 3 as s:
+            stage{{s + 1}}:
+                rate = 0.1 * s
+                side = 1 if s < 1 else 2
+                part = Part(width, side, rate)
+        global_pool
+        head = linear(classes)
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), [
+    ("stride != 1", "stride != 2", 5, "with `1` here"),
+    ("s < 1", "s <= 1", 23, "with `0` here"),
+    ("{s + 1}", "{s + 2}", 21, "with `1` here"),
+    ("side, rate)", "side)", 24, "with `rate` behind this"),
+    ("    head = linear(classes)\n", "", 25, "with a line `head = linear(classes)` below this"),
+    ("    S    16", "    S    160", 13, "with `16` here"),
+    ("shift(rows=[0, 1])", "shift()", 9, "with `rows=[0, 1]` here"),
+])
+def test_where_a_change_would_mend_stages(old: str, new: str, line: int, words: str) -> None:
+    whole = dedent(STAGES.format("", ""))
+    letters = [digest(build(load_text(whole), f"N.{preset}").graph) for preset in "SM"]
+    text = dedent(STAGES.format(*letters))
+    assert check(load_text(text)).ok and old in text
+    (found,) = check(load_text(text.replace(old, new))).mistakes
+    places = [(label.span.line, label.text) for label in found.labels]
+    assert any(at == line and said.startswith(words) for at, said in places), found.render()
+
+
+def test_another_sign_of_a_comparison_is_found() -> None:
+    text = """
+        network N:
+            expect  digest:
+                -   "{}"
+
+            input x: B 8, y: B 8
+            x >= y
+    """
+    whole = text.format(digest(graph(text.format(""))))
+    (found,) = check(load_text(dedent(whole.replace(">=", ">")))).mistakes
+    assert [(x.span.line, x.text) for x in found.labels] == [(7, "with `>=` here every figure of the table holds")]
+
+
+def test_a_mistake_of_sizes_in_a_block_shows_the_runs_that_lead_to_it() -> None:
+    (found,) = check(load_text(dedent("""
+        block Inner(groups):
+            input x: B C H W
+            conv = conv(C, 3x3, groups=groups)
+
+        block Outer(groups):
+            input x: B C H W
+            inner = Inner(groups)
+
+        network N:
+            input x: B 8 H W
+            outer = Outer(3)
+    """))).mistakes
+    runs = [(x.span.line, x.text) for x in found.labels if x.text.endswith("runs here")]
+    assert found.span is not None and found.span.line == 12
+    assert runs == [(8, "`Inner` runs here")], found.render()
+
+
 def test_below_a_body_is_below_its_last_line_and_not_below_the_comment_of_the_next() -> None:
     text = with_table(NET).replace("        relu\n", "").replace("    network N", "    # The whole.\n    network N")
     (found,) = check(load_text(dedent(text))).mistakes
