@@ -139,8 +139,8 @@ class Evaluator(Lookup):
             if later is not None:
                 meant = sorted(n for n in frame.names.visible() if len(n) > 2 and n != expr.name and slip(n, expr.name))
                 first = later.diagnostics[0]
-                hint = f"{first.help}; or is `{meant[0] if meant else ''}` meant?"
-                return ArchError((replace(first, help=hint),)) if meant else later
+                other = f"{first.help}; or is `{meant[0]}` meant?" if meant else first.help
+                return ArchError((replace(first, help=other),))
         visible = {name for name in frame.names.visible() if name.isidentifier()}
         usable = visible | {*frame.body.unit.names, *CONSTRUCTORS}
         near = nearest(expr.name, usable) or nearest(expr.name, RECORDS)

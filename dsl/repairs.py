@@ -10,25 +10,21 @@ on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
 from ogive.dsl import syntax as s
-from ogive.dsl.build import build, trial
-from ogive.dsl.copies import Common
-from ogive.dsl.diagnostics import ArchError
-from ogive.dsl.digest import PARTS, part, weights_of
 from ogive.dsl.graph import Graph
-from ogive.dsl.load import Definition, Unit
-from ogive.dsl.meter import metered, spend, taken
-from ogive.dsl.predicted import Prediction, Same
+from ogive.dsl.load import Unit
+from ogive.dsl.meter import metered
+from ogive.dsl.predicted import Same
 from ogive.dsl.repairs_numbers import all_near, by_parameters, halved, near_to, usual_near, where_quadratic
+from ogive.dsl.repairs_search import Repair, Row, Search, Spent
+from ogive.dsl.repairs_units import reached
 from ogive.dsl.source import Span
-from ogive.dsl.trees import exchanged, names_read
+from ogive.dsl.trees import exchanged
 from ogive.dsl.variations import (
-    Direct,
     Number,
     Variation,
     cells_beside,
@@ -41,13 +37,11 @@ from ogive.dsl.variations import (
 )
 from ogive.dsl.variations_arguments import arguments_added, arguments_unread, comparisons_varied, lines_of_unread
 from ogive.dsl.variations_lines import (
-    UNNAMED,
     Longer,
     lines_added,
     lines_fewer,
     lines_moved,
     lines_said,
-    names_given,
     sources_varied,
 )
 
@@ -55,10 +49,6 @@ __all__ = ["Repair", "Row", "repairs"]
 
 NODES = 9_000
 """Nodes that are built at most while looking, for all tables of a file together, which takes about a second."""
-NODE = 12
-"""Steps that a node takes, its line counted: what does not build counts for the steps that it took."""
-TRY = 5 * NODE
-"""Steps that a change counts for, however little of it is built."""
 LEAPS = 4
 """Numbers that are tried in place of one that something is compared to."""
 LARGER = 16
@@ -66,167 +56,6 @@ LARGER = 16
 FAR = 10
 """Lines that a line more counts for, where changes near to a mistake come first."""
 SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one network of the table should have. `wanted` holds the printed figures that can be compared."""
-
-    network: str
-    holds: Callable[[Graph], bool]
-    features: Callable[[Graph], Mapping[str, object]]
-    off: Mapping[str, bool]
-    """Of each feature, whether it is another one now than it should be."""
-    params: int | None
-    """The parameters, where they are printed digit for digit."""
-    wrong: bool
-    """Whether it does not have it now."""
-    exact: bool
-    """Whether a network that has all of this is the one that is meant: there is a digest."""
-    digest: str = ""
-    """The digest that is printed, where it is one."""
-    figures: Callable[[Graph], bool] = lambda graph: False
-    """Whether a network has all of this but the digest."""
-
-
-@dataclass(frozen=True)
-class Repair:
-    """A place, and what would stand there: `with 64 here`."""
-
-    span: Span
-    words: str
-    digest: bool = True
-    """Whether the digests hold then, too."""
-
-
-@dataclass
-class _Search:
-    """What is tried for one table: the file, what must hold of its networks, the nodes that may be built."""
-
-    unit: Unit
-    rows: Sequence[Row]
-    graph: Graph | None
-    nodes: int
-    near: Sequence[Span] = ()
-    """Where the mistakes show, in a network that does not build."""
-    unread: Container[str] = ()
-    """Names that no result needs, in one that does."""
-    numbers: list[tuple[s.Definition, s.Constant, Graph | None, list[int]]] = field(default_factory=list)
-    """Numbers to be tried one by one: with the network that has another in its place, and what else it may be."""
-    idlers: list[tuple[s.Definition, s.Constant]] = field(default_factory=list)
-    """Numbers that do the same when they are another: in a condition, `stride != 1`, or read by nothing."""
-    unnamed: set[tuple[int, str]] = field(default_factory=set)
-    """Scopes in which no name of a line gives the weights that are wanted, though there are as many."""
-    using: dict[int, set[int]] = field(default_factory=dict)
-    """The definitions that use one, however far, all by identity."""
-    nameless: list[Repair] = field(default_factory=list)
-    """What holds but for the name of a line."""
-
-    @cached_property
-    def prediction(self) -> Prediction | None:
-        row = self.rows[0]
-        if self.graph is None or not row.digest:
-            return None
-        return Prediction(self.graph, row.digest, _reached(self.unit, {row.network.partition(".")[0]}))
-
-    def likely(self, change: Variation | Longer) -> bool | None:
-        """Whether a change leads to the ops that the digest stands for; None where that is not known."""
-        effect = change.effect if isinstance(change, Variation) else change.first.effect
-        return None if self.prediction is None else self.prediction.likely(effect)
-
-    def direct(self, effect: Direct | None, here: int) -> list[int] | None:
-        """The numbers that lead to the ops of the digest where one is a setting of a line's op; None where it is none,
-        or that is not known."""
-        if effect is None or self.prediction is None or self.prediction.likely(effect(here)) is None:
-            return None
-        return [n for n in all_near(here) if self.prediction.likely(effect(n))]
-
-    def name_of(self, graph: Graph, known: Sequence[s.Definition]) -> str | None:
-        """The name of the line called `UNNAMED`, by the weights that the digest stands for."""
-        row = self.rows[0]
-        if row.params is not None and graph.parameter_count != row.params:  # whatever its name is
-            return None
-        wanted, texts = row.digest.split("-")[0], weights_of(graph)
-        own = "\n".join(text for text in texts if UNNAMED in text)
-        others = sorted(text for text in texts if UNNAMED not in text)
-        spend(TRY)
-        for name in names_given(known) if own else ():
-            if part([*others, *own.replace(UNNAMED, name).split("\n")], PARTS[0][1]) == wanted:  # all but sorted
-                return name
-        return None
-
-    @cached_property
-    def common(self) -> Common:
-        """The runs that the networks which are tried have in common."""
-        found: dict[int, Definition] = {}
-        todo = [d for d in self.unit.names.values() if d is not None]
-        while todo:
-            one = todo.pop()
-            if id(one) not in found:
-                found[id(one)] = one
-                todo += [d for d in one.unit.names.values() if d is not None]
-        return Common(found)
-
-    @property
-    def left(self) -> int:
-        """The nodes that are left."""
-        return self.nodes - taken() // NODE
-
-    def look(self) -> None:
-        """Look through the file once more, which counts for a node a definition.
-
-        Raises:
-            _Spent: nothing is left.
-        """
-        if self.left <= 0:
-            raise _Spent
-        spend(NODE * len(self.unit.file.definitions))
-
-    def build(self, old: s.Definition, new: s.Definition, name: str) -> Graph | None:
-        """A network with one definition changed; None where that does not build.
-
-        Raises:
-            _Spent: nothing is left.
-        """
-        if self.left <= 0:
-            raise _Spent
-        spend(TRY)
-        return trial(self.changed(old, new), name, self.common)
-
-    def changed(self, old: s.Definition, new: s.Definition) -> Unit:
-        """The file with one definition changed. What does not use it is the same as in every other try."""
-        if id(old) not in self.using:
-            self.using[id(old)] = _using(old, self.common.definitions.values())
-        return _with(self.unit, old, new, self.using[id(old)], {})
-
-    def holds(self, old: s.Definition, new: s.Definition) -> bool:
-        """Whether every row holds: the first is tried, and where it does all are built for good, whatever is left."""
-        first = self.rows[0]
-        graph = self.build(old, new, first.network)
-        if graph is None or not first.holds(graph):
-            return False
-        unit = self.changed(old, new)
-        try:
-            return all(row.holds(build(unit, row.network).graph) for row in self.rows)
-        except ArchError:
-            return False
-
-    def idle(self, graph: Graph) -> bool:
-        """Whether a change moved nothing."""
-        row = self.rows[0]
-        return self.graph is not None and row.features(graph) == row.features(self.graph)
-
-    def suspect(self, graph: Graph) -> bool:
-        """Whether a change moved just those features that are off: what moves others is not the cause."""
-        row = self.rows[0]
-        if self.graph is None:
-            return True
-        now, then = row.features(graph), row.features(self.graph)
-        return all((now[name] != then[name]) is off for name, off in row.off.items())
-
-
-class _Spent(Exception):
-    pass
 
 
 def repairs(
@@ -242,9 +71,9 @@ def repairs(
         near: where its mistakes show then.
         unread: names that no result of it needs, where it builds.
     """
-    search = _Search(unit, rows, graph, NODES, near, unread)
+    search = Search(unit, rows, graph, NODES, near, unread)
     found: list[Repair] = []
-    with metered(), suppress(_Spent):
+    with metered(), suppress(Spent):
         for repair in _tried(search):
             if all(r.span != repair.span for r in found):
                 found.append(repair)
@@ -253,10 +82,10 @@ def repairs(
     return found or search.nameless[:SHOWN]
 
 
-def _tried(search: _Search) -> Iterator[Repair]:
+def _tried(search: Search) -> Iterator[Repair]:
     if search.left <= 0:
         return
-    definitions = _reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
+    definitions = reached(search.unit, {row.network.partition(".")[0] for row in search.rows})
     wrong = {r.network.partition(".")[2].strip('"') for r in search.rows if r.wrong}
     of_one = wrong != {""} and len(wrong) == 1
     if not of_one or all(r.wrong for r in search.rows):
@@ -279,7 +108,7 @@ def _tried(search: _Search) -> Iterator[Repair]:
         yield from _first(search, definition, value, (1, 2, 0))
 
 
-def _at_the_ends(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
+def _at_the_ends(search: Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
     """What few builds tell: inputs with other axes; of a network that stands, a line that could read what nothing does,
     and an argument that could be what nothing reads."""
     for definition in known:
@@ -301,7 +130,7 @@ def _at_the_ends(search: _Search, known: Sequence[s.Definition]) -> Iterator[Rep
             yield from _change(search, definition, longer, known)
 
 
-def _near_by(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
+def _near_by(search: Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
     """What a network that does not build is wrong in is likely near to where it shows: changes that move a shape, the
     nearest first, by half of what may be built."""
     found: list[tuple[int, s.Definition, Variation | Longer]] = []
@@ -320,7 +149,7 @@ def _near_by(search: _Search, known: Sequence[s.Definition]) -> Iterator[Repair]
         yield from _change(search, definition, change, known)
 
 
-def _among(search: _Search, known: Sequence[s.Definition], of_one: bool) -> Iterator[Repair]:
+def _among(search: Search, known: Sequence[s.Definition], of_one: bool) -> Iterator[Repair]:
     """The changes in the definitions; of the numbers of presets, those of one that stands alone."""
     later: list[tuple[s.Definition, Variation | Longer]] = []
     for definition, change in _changes(known, known, search.graph is None):
@@ -365,14 +194,14 @@ def _changes(
                 yield definition, change
 
 
-def _each(search: _Search, definition: s.Definition, changes: Iterable[Variation]) -> Iterator[Repair]:
+def _each(search: Search, definition: s.Definition, changes: Iterable[Variation]) -> Iterator[Repair]:
     for change in changes:
         if search.holds(definition, change.make()):
             yield Repair(change.span, change.words)
 
 
 def _change(
-    search: _Search, definition: s.Definition, change: Variation | Longer, known: Sequence[s.Definition]
+    search: Search, definition: s.Definition, change: Variation | Longer, known: Sequence[s.Definition]
 ) -> Iterator[Repair]:
     """Try a change; a line more that needs a name under each that the weights of the digest have room for."""
     if isinstance(change, Variation):
@@ -395,7 +224,7 @@ def _change(
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-def _numbers(search: _Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
+def _numbers(search: Search, definition: s.Definition, of_preset: bool) -> Iterator[Repair]:
     """Another number in one place, of presets where one is wrong. One build with half of the number tells which numbers
     lead to the ops of the digest; where none does by even steps, the number is kept to be looked at again."""
     row = search.rows[0]
@@ -431,7 +260,7 @@ def _leaping(number: Number) -> list[int]:
     return [n for n in dict.fromkeys(near_to(here)) if n >= 0 and n != here][:LEAPS]
 
 
-def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
+def _numbers_again(search: Search, kept: int) -> Iterator[Repair]:
     """The numbers that were kept, tried one by one: of each what is likeliest first. `kept` nodes are left for other
     changes."""
     rounds: list[tuple[s.Definition, s.Constant, list[int]]] = []
@@ -453,7 +282,7 @@ def _numbers_again(search: _Search, kept: int) -> Iterator[Repair]:
 
 
 def _first(
-    search: _Search, definition: s.Definition, value: s.Constant, candidates: Iterable[int]
+    search: Search, definition: s.Definition, value: s.Constant, candidates: Iterable[int]
 ) -> Iterator[Repair]:
     """The first of some numbers with which everything holds."""
     for number in dict.fromkeys(candidates):
@@ -469,7 +298,7 @@ def _at(definition: s.Definition, value: s.Constant, number: int) -> s.Definitio
 
 
 def _sought(
-    search: _Search, definition: s.Definition, value: s.Constant, probe: Graph | None
+    search: Search, definition: s.Definition, value: s.Constant, probe: Graph | None
 ) -> list[int]:
     """What to try in place of a number, by what another in its place does."""
     here, now, row = value.value, search.graph, search.rows[0]
@@ -492,54 +321,3 @@ def _sought(
     solved = () if points is None else where_quadratic(points, row.params)
     whole = [round(here + step * x) for x in solved if abs(step * x - round(step * x)) < 1e-6]
     return [*whole, *(near_to(here) if here < 10 else [] if whole else [*near_to(here), *usual_near(here)])]
-
-
-# ------------------------------------------------------------------------------------------------ the file, changed
-def _reached(unit: Unit, networks: Container[str]) -> list[s.Definition]:
-    """The definitions that some networks of a file use, however far, themselves among them; first those of the file, as
-    they stand there."""
-    found: list[s.Definition] = [d for d in unit.file.definitions if d.name in networks]
-    todo: list[tuple[s.Definition, Unit]] = [(d, unit) for d in found]
-    while todo:
-        node, home = todo.pop(0)
-        for name, _ in names_read(node):
-            other = home.names.get(name)
-            if other is not None and all(other.node is not d for d in found):
-                found.append(other.node)
-                todo.append((other.node, other.unit))
-    here = [d for d in unit.file.definitions if any(d is x for x in found)]
-    found = here + [x for x in found if all(x is not d for d in here)]
-    return [d for d in found if isinstance(d, s.Network | s.Block | s.Derived)]
-
-
-def _using(old: s.Definition, known: Iterable[Definition]) -> set[int]:
-    """The definitions that use one, however far, by identity; the one itself among them."""
-    readers: dict[int, list[Definition]] = {}
-    todo: list[Definition] = []
-    for d in known:
-        todo += [d] if d.node is old else []
-        for name in {name for name, _ in names_read(d.node)}:
-            other = d.unit.names.get(name)
-            if other is not None:
-                readers.setdefault(id(other.node), []).append(d)
-    found: set[int] = set()
-    while todo:
-        d = todo.pop()
-        if id(d) not in found:
-            found.add(id(d))
-            todo += readers.get(id(d.node), [])
-    return found
-
-
-def _with(unit: Unit, old: s.Definition, new: s.Definition, using: Container[int], made: dict[int, Unit]) -> Unit:
-    """A unit, and the units it imports from, with one definition exchanged for those that use it."""
-    if id(unit) in made:
-        return made[id(unit)]
-    definitions = tuple(new if d is old else d for d in unit.file.definitions)
-    copy = replace(unit, file=replace(unit.file, definitions=definitions), names={})
-    made[id(unit)] = copy
-    for name, d in unit.names.items():
-        copy.names[name] = d if d is None or id(d) not in using else Definition(
-            new if d.node is old else d.node, _with(d.unit, old, new, using, made)
-        )
-    return copy

@@ -101,7 +101,7 @@ def lines_of_unread(definition: s.Definition) -> Iterator[s.Line]:
 
 
 def _span(node: s.Expr, whole: Span) -> Span:
-    return getattr(node, "span", whole)  # type: ignore[no-any-return]
+    return getattr(node, "span", whole)
 
 
 def _word(word: str, field: str | None = None) -> s.Arg:
