@@ -6,7 +6,7 @@ import peers
 import pytest
 import torch
 from mapped import Mapped, ours
-from parity import hold, quickly
+from parity import hold, hold_first_weights, quickly
 
 import ogive
 from ogive.compiler.cost import Row, tree
@@ -55,6 +55,14 @@ def test_outputs_and_gradients(name: str, kind: str, masked: bool) -> None:
     network = ogive.load("bert", name, **SMALL)
     theirs = Mapped(network.weight_map("hf"), reference(kind, **THEIRS), call)
     hold(ogive.compile(network), theirs, *given, *((MASK,) if masked else ()))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("PretrainedBERT.base", "BertForPreTraining"),
+                                            ("RoBERTa.base", "RobertaModel")])
+def test_first_weights(name: str, kind: str) -> None:
+    network = ogive.load("bert", name, **SMALL)
+    theirs = Mapped(network.weight_map("hf"), reference(kind, **THEIRS), call)
+    hold_first_weights(lambda: ogive.compile(network), lambda: theirs)
 
 
 def test_padding_has_no_place() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import peers
 import pytest
 import torch
-from parity import Calling, close, hold, stirred
+from parity import Calling, close, hold, hold_first_weights, quickly, stirred
 from safetensors.torch import load_file, save_file
 
 import ogive
@@ -94,6 +94,21 @@ def test_fcn(preset: str) -> None:
     aux = preset == "aux"
     theirs = peers.create("torchvision.fcn_resnet50", weights_backbone=None, aux_loss=aux)
     hold(ogive.compile(ogive.load("fcn", f"FCN.{preset}")), theirs, 72, batch=1)
+
+
+DRAWN = {
+    "fcos FCOS": lambda: detection("fcos", peers.torchvision().ops.misc.FrozenBatchNorm2d),
+    "rcnn FasterRCNN": lambda: detection("FasterRCNN", peers.torchvision().ops.misc.FrozenBatchNorm2d),
+    "rcnn MaskRCNN": lambda: detection("MaskRCNN", peers.torchvision().ops.misc.FrozenBatchNorm2d),
+    "fcn FCN.aux": lambda: peers.create("torchvision.fcn_resnet50", weights_backbone=None, aux_loss=True),
+}
+
+
+@pytest.mark.parametrize("name", quickly(DRAWN))
+def test_first_weights(name: str) -> None:
+    """Those of the backbone, the pyramid and the heads. torch's own reset of one bias is zeros here."""
+    but = r"conv5_mask\.bias$" if name.endswith("MaskRCNN") else "^$"
+    hold_first_weights(lambda: ogive.compile(ogive.load(*name.split())), DRAWN[name], but=but)
 
 
 def published(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

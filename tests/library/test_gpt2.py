@@ -6,7 +6,7 @@ import peers
 import pytest
 import torch
 from mapped import Mapped, ours
-from parity import hold, quickly
+from parity import hold, hold_first_weights, quickly
 
 import ogive
 
@@ -25,6 +25,16 @@ def test_outputs_and_gradients() -> None:
     ids = torch.randint(50, (2, 11))
     seen = Mapped(network.weight_map("hf"), theirs, lambda module, x: module(x, use_cache=False).logits)
     hold(ogive.compile(network), seen, ids)
+
+
+def test_first_weights() -> None:
+    """What is added to the sum of the branches starts smaller the more layers there are."""
+    network = ogive.load("gpt2", "GPT2.small", dim=64, depth=3, heads=4, vocab=50, length=16)
+    theirs = reference(n_embd=64, n_layer=3, n_head=4, vocab_size=50, n_positions=16)
+    seen = Mapped(network.weight_map("hf"), theirs, lambda module, x: module(x))
+    hold_first_weights(lambda: ogive.compile(network), lambda: seen)
+    added, inside = (network.graph.parameters[f"h.0.attn.{name}.weight"].weight.std for name in ("c_proj", "c_attn"))
+    assert added == pytest.approx(inside / 6**0.5)
 
 
 @pytest.mark.parametrize(("preset", "params"), quickly([("small", 124_439_808), ("xl", 1_557_611_200)]))

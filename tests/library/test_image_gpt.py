@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold, quickly
+from parity import Calling, hold, hold_first_weights, quickly
 
 import ogive
 from ogive.dsl.dims import evaluate
@@ -24,6 +24,12 @@ def test_outputs_and_gradients() -> None:
     theirs = reference(n_embd=32, n_layer=2, n_head=4, vocab_size=17, n_positions=16)
     ids = torch.randint(17, (2, 16))
     hold(ogive.compile(ours), Calling(theirs, lambda module, x: module(x, use_cache=False).logits), ids)
+
+
+def test_first_weights() -> None:
+    ours = ogive.load("image_gpt", "ImageGPT.S", dim=64, depth=3, heads=4, colours=16, side=4)
+    theirs = reference(n_embd=64, n_layer=3, n_head=4, vocab_size=17, n_positions=16)
+    hold_first_weights(lambda: ogive.compile(ours), lambda: theirs)
 
 
 def numbers(network: ogive.network.Network, **sizes: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import peers
 import pytest
 import torch
-from parity import Calling, hold, quickly
+from parity import Calling, hold, hold_first_weights, quickly
 
 import ogive
 
@@ -68,3 +68,8 @@ def test_what_each_stream_sees() -> None:
         before, after = module(ids, segment, hidden), module(changed, segment, hidden)
     moved = {name: ((before[name] - after[name])[0].abs().amax(1) > 1e-6).nonzero()[:, 0].tolist() for name in before}
     assert moved == {"features": sorted(ORDER[3:]), "queries": sorted(ORDER[4:])}
+
+
+def test_first_weights() -> None:
+    theirs = reference(d_model=16, n_layer=2, n_head=4, d_inner=64, vocab_size=30)
+    hold_first_weights(lambda: ogive.compile(ogive.load("xlnet", "XLNet.base", **SMALL)), lambda: theirs)
