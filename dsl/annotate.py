@@ -208,8 +208,8 @@ class Annotator(Evaluator):
             raise
 
     def _whence(self, shape: s.Shape, out: Out) -> list[Label]:
-        """The line that a tensor comes from where it stands elsewhere, at the end of a block; else, where axes are more
-        or fewer, those that its op reads."""
+        """The line that a tensor comes from where it stands elsewhere, at the end of a block; else what its op reads:
+        of another block, and any where axes are more or fewer."""
         node, here = self.work.nodes[out.edge.node], shape.span
         last = node.span.source.place(node.span.end)[0]
         if node.span.source is not here.source or not node.span.line <= here.line <= last:
@@ -218,9 +218,9 @@ class Annotator(Evaluator):
                 weighed = self.work.nodes[weighed.inputs[0].node]
             found = [Label(node.span, "it is made here")]
             return [*found, Label(weighed.span, "from these weights")] if weighed.own and weighed is not node else found
-        if len(shape.dims) == len(out.type.axes):
-            return []
         read = [(self.work.nodes[edge.node], edge) for edge in node.inputs]
+        if len(shape.dims) == len(out.type.axes):  # what another block made of it is its matter
+            read = [(x, edge) for x, edge in read if x.path != node.path and x.inputs][:1]
         return [Label(x.span, f"from `{x.outputs[edge.result]}`") for x, edge in read if x.span.line != here.line][:2]
 
     def unknown_letters(self, shape: s.Shape, frame: Frame) -> None:

@@ -81,8 +81,9 @@ def _misprint(claim: Claim) -> Diagnostic:
         labels = tuple(Label(g.span, f"only where `{g.condition.show()}`, which is not so here") for g in guards)
         return Diagnostic("A404", _title(claim), claim.span, labels=labels, notes=notes,
                           help="say there what holds of a batch of 1, for which multiply-adds are counted")
+    sizes = ", if the sizes in this row are right" if claim.figure == "macs" and claim.sizes else ""
     return Diagnostic("A404", _title(claim), claim.span, notes=notes,
-                      help=f"`{_printed(claim)}` instead of `{claim.printed}`")
+                      help=f"`{_printed(claim)}` instead of `{claim.printed}`{sizes}")
 
 
 def _refused(claim: Claim) -> list[Guard]:

@@ -131,6 +131,11 @@ def pinned(column: s.Name, cell: s.Expr, graph: Graph) -> dict[str, int]:
         values *= len(axes)
     if len(values) == len(whole) != len(axes):  # `1x3x256x256`: every axis
         axes = list(whole)
+    if len(values) != len(axes) and not axes:
+        sizes = "x".join(str(a.size) if isinstance(a.size, int) else "1" for a in whole)
+        here = f"are {len(values)} sizes" if len(values) > 1 else "is one size"
+        raise fail("A402", f"`{column.name}` has {len(whole)} axes, and here {here}", cell.span,
+                   help=f"one size for each axis, as in `{sizes}`")
     if len(values) != len(axes):
         raise fail("A402", f"`{column.name}` has {len(axes)} axes to pin, or {len(whole)} with all of them; here are "
                    f"{len(values)} sizes", cell.span, help="`224`, `800x1066`, `1x3x224x224`")

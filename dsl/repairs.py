@@ -32,6 +32,7 @@ from ogive.dsl.variations import (
     inputs_turned,
     inputs_varied,
     numbers,
+    settings_fewer,
     settings_guessed,
     settings_varied,
 )
@@ -185,7 +186,8 @@ def _changes(
     """Every change but of a number: those that are written by accident most often first."""
     lines = lines_said(known)
     for varied in (
-        lambda d: settings_varied(d, known), lambda d: inputs_varied(d, broken), lines_moved, sources_varied,
+        lambda d: settings_varied(d, known), settings_fewer, lambda d: inputs_varied(d, broken), lines_moved,
+        sources_varied,
         lambda d: comparisons_varied(d) if broken else (), lambda d: arguments_added(d, known), lines_fewer,
         lambda d: lines_added(d, lines), lambda d: settings_guessed(d, known),
     ):

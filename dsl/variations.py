@@ -16,7 +16,7 @@ from ogive.dsl.trees import Around, exchanged, names_read, walk
 
 __all__ = [
     "Direct", "Number", "Variation", "cells_beside", "cells_varied", "inputs_turned", "inputs_varied", "names_of",
-    "numbers", "settings_guessed", "settings_varied", "variation",
+    "numbers", "settings_fewer", "settings_guessed", "settings_varied", "variation",
 ]
 
 INITS: Final = ("torch", "trunc_normal", "kaiming", "kaiming_in", "xavier", "lecun", "zeros", "ones", "normal")
@@ -93,7 +93,7 @@ def _of_number(value: s.Constant, around: Around) -> Direct | None:
 
 # ------------------------------------------------------------------------------------------------ settings
 def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Variation]:
-    """Settings of lines: one that other lines give to the same op, one less, another value of theirs; kernels."""
+    """Settings of lines: one that other lines give to the same op, another value of theirs; kernels."""
     sizes, names = _sizes(known), names_of(definition)
     said = {op: {text: arg for text, arg in args.items() if {n for n, _ in names_read(arg)} <= names}
             for op, args in _settings_said(known).items()}
@@ -117,6 +117,20 @@ def settings_varied(definition: s.Definition, known: Sequence[s.Definition]) -> 
                     new = replace(call, values=size)
                     words = f"with `{'x'.join(map(str, size))}` here"
                     yield variation(definition, call, new, call.span, words, _of_argument(call, new, around))
+
+
+def settings_fewer(definition: s.Definition) -> Iterator[Variation]:
+    """A call with one setting less: one with a name, or the last of an op."""
+    for call, around in walk(definition):
+        if not isinstance(call, s.Call) or not isinstance(call.func, s.Name) or not any(
+            isinstance(a, s.Line) for a in around
+        ):
+            continue
+        for i, arg in enumerate(call.args):
+            if arg.name is not None or (i + 1 == len(call.args) and call.func.name in RECORDS):
+                less = replace(call, args=tuple(a for a in call.args if a is not arg))
+                effect = Set(call, i if arg.name is None else arg.name, None)
+                yield variation(definition, call, less, arg.span, f"without `{arg.span.text}`", effect)
 
 
 def settings_guessed(definition: s.Definition, known: Sequence[s.Definition]) -> Iterator[Variation]:
@@ -206,11 +220,6 @@ def _call_varied(definition: s.Definition, call: s.Call, said: dict[str, s.Arg])
             new = replace(call, args=tuple(other if a is arg else a for a in call.args))
             effect = Set(call, i if arg.name is None else arg.name, other.value)
             yield variation(definition, call, new, arg.value.span, f"with `{not arg.value.value}` here", effect)
-        last = i + 1 == len(call.args) and isinstance(call.func, s.Name) and call.func.name in RECORDS
-        if arg.name is not None or last:
-            less = replace(call, args=tuple(a for a in call.args if a is not arg))
-            effect = Set(call, i if arg.name is None else arg.name, None)
-            yield variation(definition, call, less, arg.span, f"without `{arg.span.text}`", effect)
 
 
 def _exchange(definition: s.Definition, old: s.Expr, new: s.Call, arg: s.Arg) -> Variation:

@@ -130,7 +130,9 @@ def _two(p: Place) -> Found | None:
     if not starts or "_NL" not in p.expected or "PLUS" not in p.expected or "CEIL" in p.expected:
         return None
     found = re.search(r"\S+\s*$", p.before)
-    return p.token, {"left": found[0].strip() if found else "", "right": p.text}
+    left = found[0].strip() if found else ""
+    hint = f"`{left} -> {p.text}` runs an op on a value; " if left.isidentifier() and p.kind == "NAME" else ""
+    return p.token, {"left": left, "right": p.text, "hint": hint}
 
 
 def _shape_alone(p: Place) -> Found | None:
@@ -222,7 +224,7 @@ ROWS: Final[tuple[Mistake, ...]] = (
     ),
     Mistake(
         "A023", "nothing stands between `{left}` and `{right}`",
-        "settings stand in brackets, `op(setting)`; each op has a line of its own", _two,
+        "{hint}settings stand in brackets, `op(setting)`; each op has a line of its own", _two,
     ),
     Mistake(
         "A002", "a {what} is missing behind `{sign}`",
