@@ -43,3 +43,15 @@ def test_where_there_is_a_reference_an_error_was_measured(row: Row) -> None:
 
 def test_nothing_is_measured_without_a_row() -> None:
     assert set(REACHED) <= {row.system for row in ROWS}
+
+
+def test_parts_are_there_for_two_files() -> None:
+    """`std` has what several families share; what one needs stands in its file."""
+    taken: dict[str, set[str]] = {}
+    for file in library_names():
+        for statement in load_library(file).file.imports:
+            for name in statement.names:
+                taken.setdefault(f"{'.'.join(statement.module)} {name.name}", set()).add(file)
+    std = [f"std.{path.stem}" for path in (Path(__file__).parents[2] / "library" / "std").glob("*.arch")]
+    parts = [f"{file} {block.name}" for file in std for block in load_library(file).file.definitions]
+    assert parts and {part: taken.get(part) for part in parts if len(taken.get(part, ())) < 2} == {}
