@@ -16,23 +16,32 @@ from typing import Any, Final
 
 from needs_triton import triton
 
-from ogive.compiler.aot.compiled import Compiled, Facts, compile_kernel
+from ogive.compiler.aot.compiled import Compiled, Facts, compile_kernel, refused
+from ogive.compiler.kernels.choice import Use, codes
+from ogive.compiler.kernels.int8_operator import FORMS
 from ogive.compiler.kernels.registry import KERNELS, Kernel
-from ogive.compiler.kernels.setting import Setting, tiled
+from ogive.compiler.kernels.setting import Int8, Setting, tiled
+from ogive.compiler.policy import no_form
 from ogive.compiler.targets import TARGETS, Gpu
 
-__all__ = ["ARCHES", "ASKED", "CASES", "TABLE", "Facts", "compiled", "of_arch", "read", "row", "write"]
+__all__ = ["ARCHES", "ASKED", "CASES", "TABLE", "Facts", "NO_PRODUCTS", "compiled", "lacking", "of_arch", "read",
+           "row", "write"]
 
 TABLE: Final = Path(__file__).parent / "compiler" / "aot" / "kernels.json"
 
 ARCHES: Final = (80, 86, 89, 90, 100, 120)
 
 FORWARD, QUERIES, KEYS = "attention_forward", "attention_backward_queries", "attention_backward_keys"
-INT8 = "attention_int8_forward"
+DELTA, SCORES = "attention_delta", "attention_backward_scores"
+INT8, MEANS, CODES = "attention_int8_forward", "attention_int8_means", "attention_int8_codes"
 
 
 def _plain(width: int, dtype: str = "bf16", **more: Any) -> Setting:
     return Setting(dtype, width, width, **more)  # type: ignore[arg-type]
+
+
+def _use(width: int, int8: Int8) -> Use:
+    return Use("fp16", width, width, int8=int8)
 
 
 _LONG: Final = (4096, 4096)
@@ -74,28 +83,27 @@ CASES: Final[dict[str, tuple[str, Setting, tuple[int, int]]]] = {
     "dk, dv 32 shifted, with a table": (KEYS, _plain(32, **_SHIFTED), _WINDOW),
     "dq 64 lists": (QUERIES, _plain(64, merge=True, keep="list"), _LONG),
     "dk, dv 64 lists": (KEYS, _plain(64, merge=True, keep="list"), _LONG),
+    "delta 64": (DELTA, _plain(64), _LONG),
+    "gradient of a table 32": (SCORES, _plain(32, **_SWIN), _WINDOW),
+    "gradient of slopes 64": (SCORES, _plain(64, bias="slopes"), _LONG),
+    "gradient of a mask 64": (SCORES, _plain(64, mask="float"), _LONG),
     "dq 64 float32": (QUERIES, _plain(64, "fp32", merge=True), _LONG),
     "dk, dv 64 float32": (KEYS, _plain(64, "fp32", merge=True), _LONG),
-    **{f"int8 {d}": (INT8, _plain(d, "fp16", int8="block"), _LONG) for d in (32, 64, 80, 128)},
-    **{f"int8-token {d}": (INT8, _plain(d, "fp16", int8="token"), _LONG) for d in (64, 80, 128)},
-    **{f"int8-fp8 {d}": (INT8, _plain(d, "fp16", int8="fp8"), _LONG) for d in (64, 80, 128)},
+    **{f"int8 means {d}": (MEANS, codes(_use(d, "token")), _LONG) for d in (64, 128)},
+    **{f"{form} codes {d}": (CODES, codes(_use(d, kind)), _LONG)
+       for form, kind in FORMS.items() for d in (64, 80, 128)},
+    **{f"{form} {d}": (INT8, _plain(d, "fp16", int8=kind), _LONG)
+       for form, kind in FORMS.items() for d in (32, 64, 80, 128)},
     "int8 80 decomposed": (INT8, _plain(80, "fp16", bias="places", axes=2, int8="block"), _LONG),
     "int8 64 lists": (INT8, _plain(64, "fp16", keep="list", int8="block"), _LONG),
     "int8 32 in windows with a table": (INT8, _plain(32, "fp16", int8="block", **_SWIN), _WINDOW),
 }
 """By name: the kernel, its setting without tiles, and how many queries and keys an entry has."""
 
-FP8: Final = (89, 90, 100, 120)
-"""Architectures that multiply FP8."""
+NO_PRODUCTS: Final = (DELTA, MEANS, CODES)
+"""Kernels without products of matrices; their tiles are the same everywhere."""
 
-EVERYWHERE: Final = (
-    *(name for name, case in CASES.items() if case[0] == FORWARD), "dq 32", "dq 64", "dq 80",
-    "int8 80", "int8-token 64",
-)
-"""What the table holds for every architecture: all flash kernels forwards among them; the others for 9.0 alone."""
-
-ASKED: Final = tuple((name, arch) for name in CASES for arch in (
-    ARCHES if name in EVERYWHERE else FP8 if name == "int8-fp8 64" else (89, 90) if "fp8" in name else (90,)))
+ASKED: Final = tuple((name, arch) for name in CASES for arch in ARCHES)
 """The rows of the table."""
 
 
@@ -106,16 +114,26 @@ def of_arch(arch: int) -> Gpu:
 
 def compiled(name: str, arch: int) -> tuple[Kernel, Setting, Compiled]:
     """A case on an architecture, with the tiles that it gets there."""
-    kernel, setting, size = CASES[name]
-    made = tiled(setting, of_arch(arch), *size, backward=kernel not in (FORWARD, INT8), by_keys=kernel == KEYS)
+    kernel, made, size = CASES[name]
+    if kernel not in NO_PRODUCTS:
+        made = tiled(made, of_arch(arch), *size, backward=kernel not in (FORWARD, INT8), by_keys=kernel == KEYS)
     return KERNELS[kernel], made, compile_kernel(KERNELS[kernel], made, arch)
 
 
+def lacking(name: str, arch: int) -> str | None:
+    """Why an architecture does not have a kernel; None where it does."""
+    kind = CASES[name][1].int8
+    return next((no_form(word, of_arch(arch)) for word, of in FORMS.items() if of == kind), None)
+
+
 def row(name: str, arch: int) -> dict[str, Any]:
-    """What the table says of a case on an architecture."""
+    """What the table says of a case on an architecture: what it takes, and why it is refused if it is."""
+    if (reason := lacking(name, arch)) is not None:
+        return {"refused": reason}
     _, setting, made = compiled(name, arch)
-    tiles = f"{setting.block_m} x {setting.block_n}, {setting.stages} stages"
-    return {**asdict(made.facts), "tiles": tiles}
+    found = {**asdict(made.facts), "tiles": f"{setting.block_m} x {setting.block_n}, {setting.stages} stages"}
+    reason = refused(made.facts, of_arch(arch).shared)
+    return found if reason is None else {**found, "refused": reason}
 
 
 def read() -> dict[str, Any]:

@@ -13,13 +13,11 @@ from triton import knobs
 from triton.backends.compiler import GPUTarget
 
 from ogive.compiler.aot.cubin import read_cubin
+from ogive.compiler.kernels.fits import unfit
 from ogive.compiler.kernels.registry import Kernel
 from ogive.compiler.kernels.setting import Setting
 
-__all__ = ["MOST_STACK", "Compiled", "Facts", "compile_kernel", "refused"]
-
-MOST_STACK: Final = 256
-"""Bytes of a thread that may lie in memory: what is spilled once in a while, not in each round of the loop."""
+__all__ = ["Compiled", "Facts", "compile_kernel", "refused"]
 
 Matrix = Literal["wgmma", "tcgen05", "mma", "fma"]
 
@@ -79,11 +77,7 @@ def compile_kernel(kernel: Kernel, setting: Setting, capability: int, loose: Con
 
 def refused(facts: Facts, shared: int) -> str | None:
     """Why a compiled kernel is not launched on a GPU with so much shared memory a block; None where it may be."""
-    if facts.shared > shared:
-        return f"it takes {facts.shared:,} bytes of shared memory, and a block has {shared:,} there"
-    if facts.stack > MOST_STACK:
-        return f"{facts.stack} bytes of each thread do not fit its registers, and at most {MOST_STACK} are let through"
-    return None
+    return unfit(facts.stack, facts.shared, shared)
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def judged(errors: dict[Any, Error], ranges: dict[Any, Range]) -> Layer:
 
 def _against(error: Error, form: Form) -> str:
     bound, cosine = BOUNDS[form], "" if error.cosine is None else f", cosine {error.cosine:.5f}"
-    return f"{_percent(error)} off{cosine}, where {100 * bound.l2:.0f} % and {bound.cosine} go"
+    return f"{_percent(error)} off{cosine}, where {100 * bound.l2:g} % and {bound.cosine} go"
 
 
 def _percent(error: Error) -> str:

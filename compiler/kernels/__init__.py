@@ -11,7 +11,8 @@
     int8_launch.py    calls of both                      int8_operator.py   a torch operator, forwards alone
     scores.py     gradients of scores, summed                    added.py       from these to those of biases and masks
     registry.py   all kernels, for who compiles them             ready.py       where launches of builds pass
-    launch.py     a call of a kernel for each part               operator.py    torch operators with fakes and autograd
+    launch.py     a call of a kernel for each part               fits.py        what a GPU has room for
+    operator.py   torch operators with fakes and autograd
     attention.py  what a network calls, and why it would not
 
 Triton is imported in tiles.py, forward.py, backward.py, scores.py, int8_forward.py, int8_quantise.py and registry.py

@@ -107,7 +107,7 @@ class Walked:
         try:
             return self.attend(q, k, v, queries, keys, mask, values, scale, rate, precision)
         except NoKernel as error:
-            self.declined = str(error)
+            self.declined = error.diagnostics[0].title
             return None
 
     def _walk(

@@ -19,6 +19,7 @@ from ogive.compiler.kernels.tiles import (
     dropped,
     item,
     mine,
+    placed,
     positions,
     product,
     product_back,
@@ -86,16 +87,20 @@ def _tile_q(d1, d2, q1, q2, g1, g2, sums, delta, k, v, mask, bias, tables, seed,
             PREFIX: tl.constexpr, MASK: tl.constexpr, MASK_ROWS: tl.constexpr, DROPOUT: tl.constexpr,
             PRECISION: tl.constexpr):
     """What one tile of keys adds to dq."""
-    columns = start * BLOCK_N + tl.arange(0, BLOCK_N)
-    k_at = positions(tables, k0, k1, k2, entry, columns, nk, K_MAP)
-    a1 = rows_of(k, k_at, k_n, 0, D1, D)
+    column = tl.arange(0, BLOCK_N)
+    columns = start * BLOCK_N + column
+    k_from, k_in = placed(tables, k0, k1, k2, entry, start * BLOCK_N, column, nk, K_MAP, CHECKED)
+    k_at = k_from + k_in
+    k += k_from * k_n
+    v += k_from * v_n
+    a1 = rows_of(k, k_in, k_n, 0, D1, D)
     a2 = a1
     if D2 > 0:
-        a2 = rows_of(k, k_at, k_n, D1, D2, D)
-    w1 = rows_of(v, k_at, v_n, 0, E1, E)
+        a2 = rows_of(k, k_in, k_n, D1, D2, D)
+    w1 = rows_of(v, k_in, v_n, 0, E1, E)
     w2 = w1
     if E2 > 0:
-        w2 = rows_of(v, k_at, v_n, E1, E2, E)
+        w2 = rows_of(v, k_in, v_n, E1, E2, E)
     seen = columns[None, :] < nk
     if CHECKED:
         seen = seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP, BLOCK_N)
@@ -155,13 +160,15 @@ def attention_backward_queries(
         d2 = tl.zeros((BLOCK_M, D2), tl.float32)
 
     full, behind, a, b, c, d = bounds(tables, entry, tile, nk, tiles, lower, upper, lists, each, KEEP, BLOCK_M, BLOCK_N)
+    start, block = item(tables, items, full, KEEP)
     for t in range(full, behind):
-        start, block = item(tables, items, t, KEEP)
+        later, _ = item(tables, items, t + 1, KEEP)
         d1, d2 = _tile_q(
             d1, d2, x1, x2, y1, y2, sums, less, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start,
             block, wide, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b,
             mask_h, mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, False, D, D1, D2, E, E1, E2,
             BLOCK_N, K_MAP, KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
+        start = later
     for t in range(0, b - a + d - c):
         start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
         d1, d2 = _tile_q(
@@ -189,15 +196,18 @@ def _tile_k(d1, d2, e1, e2, a1, a2, w1, w2, q, grad, total, delta, mask, bias, t
     """What one tile of queries adds to dk and dv."""
     row = tl.arange(0, BLOCK_M)
     rows = start * BLOCK_M + row
-    q_at = positions(tables, q0, q1, q2, entry, rows, nq, Q_MAP)
-    x1 = rows_of(q, q_at, q_n, 0, D1, D)
+    q_from, q_in = placed(tables, q0, q1, q2, entry, start * BLOCK_M, row, nq, Q_MAP, CHECKED)
+    q_at = q_from + q_in
+    q += q_from * q_n
+    grad += q_from * g_n
+    x1 = rows_of(q, q_in, q_n, 0, D1, D)
     x2 = x1
     if D2 > 0:
-        x2 = rows_of(q, q_at, q_n, D1, D2, D)
-    y1 = rows_of(grad, q_at, g_n, 0, E1, E)
+        x2 = rows_of(q, q_in, q_n, D1, D2, D)
+    y1 = rows_of(grad, q_in, g_n, 0, E1, E)
     y2 = y1
     if E2 > 0:
-        y2 = rows_of(grad, q_at, g_n, E1, E2, E)
+        y2 = rows_of(grad, q_in, g_n, E1, E2, E)
     seen = rows[:, None] < nq
     if CHECKED:
         seen = seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP, BLOCK_N)
@@ -267,13 +277,15 @@ def attention_backward_keys(
 
     full, behind, a, b, c, d = bounds(tables, entry, tile, nq, tiles, -upper, -lower, lists, each, KEEP, BLOCK_N,
                                       BLOCK_M)
+    start, block = item(tables, items, full, KEEP)
     for t in range(full, behind):
-        start, block = item(tables, items, t, KEEP)
+        later, _ = item(tables, items, t + 1, KEEP)
         d1, d2, e1, e2 = _tile_k(
             d1, d2, e1, e2, a1, a2, w1, w2, q, grad, total, delta, mask, bias, tables, seed, scale, threshold,
             keep_scale, start, block, wide, head, entry, columns, k_at, nq, nk, keys, q0, q1, q2, q_n, g_n, lower,
             upper, bits, mask_b, mask_h, mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, False, D, D1,
             D2, E, E1, E2, BLOCK_M, BLOCK_N, Q_MAP, KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
+        start = later
     for t in range(0, b - a + d - c):
         start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
         d1, d2, e1, e2 = _tile_k(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ogive.compiler.kernels.setting import GROUP, Device, Given, Int8, Setting, tiled
+from ogive.compiler.kernels.setting import ROWS, Device, Given, Int8, Setting, tiled
 from ogive.compiler.kernels.spec import Piece, Spec
 from ogive.compiler.kernels.tuned import best
 
@@ -34,8 +34,8 @@ def forward(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:
 
 
 def codes(use: Use) -> Setting:
-    """Of the kernels that make INT8 codes: they go row by row, in groups of a scale."""
-    return Setting(use.dtype, use.width, use.values, block_m=GROUP, block_n=GROUP, stages=1, int8=use.int8)
+    """Of the kernels that make INT8 codes: they go row by row."""
+    return Setting(use.dtype, use.width, use.values, block_m=ROWS, block_n=ROWS, stages=1, int8=use.int8)
 
 
 def backward_queries(spec: Spec, piece: Piece, use: Use, device: Device) -> Setting:

@@ -15,6 +15,7 @@ from ogive.compiler.kernels.tiles import (
     dropped,
     item,
     mine,
+    placed,
     positions,
     product,
     product_back,
@@ -48,12 +49,16 @@ def tile_of(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scal
             PREFIX: tl.constexpr, MASK: tl.constexpr, MASK_ROWS: tl.constexpr, DROPOUT: tl.constexpr,
             PRECISION: tl.constexpr):
     """One tile of keys: the running maximum, the running sum, and the answers so far."""
-    columns = start * BLOCK_N + tl.arange(0, BLOCK_N)
-    k_at = positions(tables, k0, k1, k2, entry, columns, nk, K_MAP)
-    a1 = rows_of(k, k_at, k_n, 0, D1, D)
+    column = tl.arange(0, BLOCK_N)
+    columns = start * BLOCK_N + column
+    k_from, k_in = placed(tables, k0, k1, k2, entry, start * BLOCK_N, column, nk, K_MAP, CHECKED)
+    k_at = k_from + k_in
+    k += k_from * k_n
+    v += k_from * v_n
+    a1 = rows_of(k, k_in, k_n, 0, D1, D)
     a2 = a1
     if D2 > 0:
-        a2 = rows_of(k, k_at, k_n, D1, D2, D)
+        a2 = rows_of(k, k_in, k_n, D1, D2, D)
     s = product(q1, q2, a1, a2, D2, PRECISION)
     seen = columns[None, :] < nk
     if CHECKED:
@@ -64,10 +69,10 @@ def tile_of(acc1, acc2, top, total, q1, q2, k, v, mask, bias, tables, seed, scal
     total = total * fade + tl.sum(p, 1)
     if DROPOUT:
         p = tl.where(dropped(seed, threshold, batch, drop_head, q_at, k_at), p * keep_scale, 0.0)
-    w1 = rows_of(v, k_at, v_n, 0, E1, E)
+    w1 = rows_of(v, k_in, v_n, 0, E1, E)
     w2 = w1
     if E2 > 0:
-        w2 = rows_of(v, k_at, v_n, E1, E2, E)
+        w2 = rows_of(v, k_in, v_n, E1, E2, E)
         acc2 = acc2 * fade[:, None]
     acc1, acc2 = product_back(acc1 * fade[:, None], acc2, p, w1, w2, E2, PRECISION)
     return acc1, acc2, higher, total
@@ -152,13 +157,15 @@ def attention_forward(
     summed = tl.zeros((BLOCK_M,), tl.float32)
 
     full, behind, a, b, c, d = bounds(tables, entry, tile, nk, tiles, lower, upper, lists, each, KEEP, BLOCK_M, BLOCK_N)
+    start, block = item(tables, items, full, KEEP)
     for t in range(full, behind):
-        start, block = item(tables, items, t, KEEP)
+        later, _ = item(tables, items, t + 1, KEEP)
         acc1, acc2, top, summed = tile_of(
             acc1, acc2, top, summed, x1, x2, k, v, mask, bias, tables, seed, scale, threshold, keep_scale, start, block,
             wide, head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
             mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, drop_head, False, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP,
             KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, DROPOUT, PRECISION)
+        start = later
     for t in range(0, b - a + d - c):
         start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
         acc1, acc2, top, summed = tile_of(

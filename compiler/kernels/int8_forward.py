@@ -1,6 +1,6 @@
 """INT8 attention forwards, over the walk of the flash kernels: scores from INT8 codes of q and of smoothed keys.
 
-    per block   codes of 64 neighbours share a scale; weights and v in 16 bits
+    per block   codes of 32 neighbours share a scale; weights and v in 16 bits
     FP8         codes of a row share a scale; v in FP8, a scale for each channel, and weights: 448 p
     per token   codes of a row share a scale; v in INT8, a scale for each channel; weights too: 255 levels of what
                 stands before the sum divides, code = round(255 p) - 128, and 128 column sums of v are added back
@@ -13,7 +13,7 @@ of codes are sums of integers and exact. Heads with a flag are computed in 16 bi
 FP8 needs no maximum of the tile: 448 p has 18 powers of two, and p below 2^-18 adds nothing. Products of a tile are
 summed by themselves and then added in float32, for matrix units keep fewer bits while they sum FP8.
 
-(Zhang et al. 2025, SageAttention, arXiv:2410.02367; Zhang et al. 2024, SageAttention2, arXiv:2411.10958.)
+(Zhang et al. 2024, SageAttention, arXiv:2410.02367; Zhang et al. 2024, SageAttention2, arXiv:2411.10958.)
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ogive.compiler.kernels.tiles import (
     bounds,
     item,
     mine,
+    placed,
     positions,
     product_back,
     rows_of,
@@ -66,21 +67,25 @@ def _tile(acc1, acc2, top, total, q1, q2, q_steps, k8, k_scale, v, mask, bias, t
           K_MAP: tl.constexpr, KEEP: tl.constexpr, BIAS: tl.constexpr, AXES: tl.constexpr, PREFIX: tl.constexpr,
           MASK: tl.constexpr, MASK_ROWS: tl.constexpr, TOKEN: tl.constexpr, FP8: tl.constexpr, GROUP: tl.constexpr):
     """As `tile_of`, q1 and q2 codes; v codes too with TOKEN."""
-    columns = start * BLOCK_N + tl.arange(0, BLOCK_N)
-    k_at = positions(tables, k0, k1, k2, entry, columns, nk, K_MAP)
-    codes = tl.dot(q1, tl.trans(rows_of(k8, k_at, k8_n, 0, D1, D)), out_dtype=tl.int32)
+    column = tl.arange(0, BLOCK_N)
+    columns = start * BLOCK_N + column
+    k_from, k_in = placed(tables, k0, k1, k2, entry, start * BLOCK_N, column, nk, K_MAP, CHECKED)
+    k_at = k_from + k_in
+    k8 += k_from * k8_n
+    v += k_from * v_n
+    codes = tl.dot(q1, tl.trans(rows_of(k8, k_in, k8_n, 0, D1, D)), out_dtype=tl.int32)
     if D2 > 0:
-        codes = tl.dot(q2, tl.trans(rows_of(k8, k_at, k8_n, D1, D2, D)), acc=codes, out_dtype=tl.int32)
+        codes = tl.dot(q2, tl.trans(rows_of(k8, k_in, k8_n, D1, D2, D)), acc=codes, out_dtype=tl.int32)
     s = codes.to(tl.float32) * q_steps[:, None] * tl.load(k_scale + k_at // GROUP)[None, :]
     seen = columns[None, :] < nk
     if CHECKED:
         seen = seen_of(tables, bits, block, rows, columns, row, nq, nk, lower, upper, KEEP, BLOCK_N)
     s = scored(s, seen, tables, bias, mask, scale, batch, head, q_at, k_at, keys, bias_b, bias_h, bias_q, mask_b,
                mask_h, mask_q, mask_k, b0, b1, gap, CHECKED, BIAS, AXES, PREFIX, MASK, MASK_ROWS)
-    w1 = rows_of(v, k_at, v_n, 0, E1, E)
+    w1 = rows_of(v, k_in, v_n, 0, E1, E)
     w2 = w1
     if E2 > 0:
-        w2 = rows_of(v, k_at, v_n, E1, E2, E)
+        w2 = rows_of(v, k_in, v_n, E1, E2, E)
     if FP8:
         p, fade, higher = weighed(s, top, CHECKED, MASK)
         eighth = fp8(p * 448.0)
@@ -164,13 +169,15 @@ def attention_int8_forward(
         if D2 > 0:
             x2 = rows_of(q8, q_at, q8_n, D1, D2, D)
         steps = tl.load(q_scale + (wide * of_heads + head) * q_scales + q_at // GROUP)
+        start, block = item(tables, items, full, KEEP)
         for t in range(full, behind):
-            start, block = item(tables, items, t, KEEP)
+            later, _ = item(tables, items, t + 1, KEEP)
             acc1, acc2, top, summed = _tile(
                 acc1, acc2, top, summed, x1, x2, steps, k8, k_scale, w, mask, bias, tables, scale, start, block, wide,
                 head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k8_n, w_n, lower, upper, bits, mask_b, mask_h,
                 mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, False, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP, KEEP,
                 BIAS, AXES, PREFIX, MASK, MASK_ROWS, TOKEN, FP8, GROUP)
+            start = later
         for t in range(0, left):
             start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
             acc1, acc2, top, summed = _tile(
@@ -191,13 +198,15 @@ def attention_int8_forward(
         y2 = y1
         if D2 > 0:
             y2 = rows_of(q, q_at, q_n, D1, D2, D)
+        start, block = item(tables, items, full, KEEP)
         for t in range(full, behind):
-            start, block = item(tables, items, t, KEEP)
+            later, _ = item(tables, items, t + 1, KEEP)
             acc1, acc2, top, summed = tile_of(
                 acc1, acc2, top, summed, y1, y2, k, v, mask, bias, tables, tables, scale, 0, 1.0, start, block, wide,
                 head, entry, rows, row, q_at, nq, nk, keys, k0, k1, k2, k_n, v_n, lower, upper, bits, mask_b, mask_h,
                 mask_q, mask_k, bias_b, bias_h, bias_q, b0, b1, gap, head, False, D, D1, D2, E, E1, E2, BLOCK_N, K_MAP,
                 KEEP, BIAS, AXES, PREFIX, MASK, MASK_ROWS, False, PRECISION)
+            start = later
         for t in range(0, left):
             start, block = item(tables, items, tl.where(t < b - a, a + t, c + t - (b - a)), KEEP)
             acc1, acc2, top, summed = tile_of(

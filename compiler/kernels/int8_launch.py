@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ogive.compiler.int8 import Reach
+from ogive.compiler.int8 import GROUP, Reach
 from ogive.compiler.kernels import choice
 from ogive.compiler.kernels.launch import Call, by_queries, launch, room, start, strides
-from ogive.compiler.kernels.setting import GROUP, SPLITS, Int8, power
+from ogive.compiler.kernels.setting import ROWS, SPLITS, Int8, power
 
 __all__ = ["forward"]
 
@@ -39,7 +39,7 @@ def _codes(call: Call, use: choice.Use, reach: Reach) -> dict[str, Any]:
     batch, heads, n, _ = q.shape
     kv_heads, m = k.shape[1:3]
     token = use.int8 in ("token", "fp8")
-    splits = min(SPLITS, -(-m // GROUP))  # a program sums up a tile of keys at least
+    splits = min(SPLITS, -(-m // ROWS))  # a program sums up a tile of keys at least
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(*shape, dtype=dtype, device=device)
@@ -67,6 +67,6 @@ def _codes(call: Call, use: choice.Use, reach: Reach) -> dict[str, Any]:
         "scale": call.scale, "q_reach": reach[0], "k_reach": reach[1], "v_reach": reach[2], "groups": call.groups,
         "queries": n, "keys": m, "splits": splits}
     start("attention_int8_means", setting, batch, batch * kv_heads * splits, given | {"heads": kv_heads})
-    tiles = heads * -(-n // GROUP) + kv_heads * -(-m // GROUP) * (2 if token else 1)
+    tiles = heads * -(-n // ROWS) + kv_heads * -(-m // ROWS) * (2 if token else 1)
     start("attention_int8_codes", setting, batch, batch * tiles, given | {"heads": heads, "tiles_each": tiles})
     return made

@@ -26,7 +26,7 @@ def attention_int8(
     """As `ogive::attention` without dropout, scores from INT8 codes; the third answer are the flags of heads `B H`.
 
     Args:
-        form: "int8": q and k per block of 64, v in 16 bits; "int8-token": q and k per token, v and weights in INT8;
+        form: "int8": q and k per block of 32, v in 16 bits; "int8-token": q and k per token, v and weights in INT8;
             "int8-fp8": these in FP8.
         q_reach, k_reach, v_reach: heads with larger numbers, of k without its mean, are computed in 16 bits, and
             flagged with 1.

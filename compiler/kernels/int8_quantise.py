@@ -2,7 +2,7 @@
 
 K is smoothed: mu, one mean of the keys for each (sample, head of keys), is taken off every key. A score loses q . mu,
 the same for all keys of a query, so weights stay what they were; log-sum-exps get it back (Zhang et al. 2024,
-arXiv:2410.02367). Codes are round(127 x / amax), amax that of a row (per token) or of 64 neighbours (per block), of v
+arXiv:2410.02367). Codes are round(127 x / amax), amax that of a row (per token) or of 32 neighbours (per block), of v
 that of a channel; with FP8 those of v are 448 x / amax in e4m3.
 
 A flag per head says that it is left to 16 bits: a number that is not finite, or larger than the reach that was asked.
@@ -92,12 +92,14 @@ def _store(x, at, step, there, codes, WIDTH: tl.constexpr, ALL: tl.constexpr):
 
 
 @triton.jit
-def _scales(x, reach, limit, TOKEN: tl.constexpr):
+def _scales(x, reach, limit, GROUP: tl.constexpr):
     """The scale of each row, and whether all of them may be used. Least ones are taken for zeros: 1 / x is finite."""
     size = tl.abs(x)
     amax = tl.max(tl.where(size < float("inf"), size, float("inf")), 1)
-    if not TOKEN:
-        amax = tl.zeros_like(amax) + tl.max(amax, 0)
+    if GROUP > 1:
+        groups: tl.constexpr = amax.shape[0] // GROUP
+        each = tl.max(tl.reshape(amax, (groups, GROUP)), 1)
+        amax = tl.reshape(tl.broadcast_to(each[:, None], (groups, GROUP)), (groups * GROUP,))
     good = tl.max(amax, 0) <= tl.minimum(reach, limit)
     return tl.where(amax > 1e-30, amax * (1.0 / 127.0), 0.0), good
 
@@ -139,7 +141,7 @@ def attention_int8_codes(
         x = _read(q + wide * q_b + head * q_h, at, q_n, there, 0, D0, D)
         mean = _whole(sums, batch * kv_heads + head // groups, splits, D0, False) / keys
         tl.store(shift + (wide * heads + head) * queries + at, scale * tl.sum(x * mean[None, :], 1), mask=there)
-        steps, good = _scales(x, q_reach, limit, TOKEN)
+        steps, good = _scales(x, q_reach, limit, GROUP)
         _store(q8 + wide * q8_b + head * q8_h, at, q8_n, there, _coded(x, steps[:, None]), D0, D)
         tl.store(q_scale + (wide * heads + head) * q_scales + at // GROUP, steps, mask=there & (at % GROUP == 0))
         _flag(flags + batch * heads + head, 1, good)
@@ -151,7 +153,7 @@ def attention_int8_codes(
         if mine < kv_heads * k_tiles:
             mean = _whole(sums, batch * kv_heads + head, splits, D0, False) / keys
             x = _read(k + wide * k_b + head * k_h, at, k_n, there, 0, D0, D) - mean[None, :]
-            steps, good = _scales(tl.where(there[:, None], x, 0.0), k_reach, limit, TOKEN)
+            steps, good = _scales(tl.where(there[:, None], x, 0.0), k_reach, limit, GROUP)
             _store(k8 + wide * k8_b + head * k8_h, at, k8_n, there, _coded(x, steps[:, None]), D0, D)
             tl.store(k_scale + (wide * kv_heads + head) * k_scales + at // GROUP, steps,
                      mask=there & (at % GROUP == 0))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ogive.compiler.kernels import choice
+from ogive.compiler.kernels.fits import demand_fit
 from ogive.compiler.kernels.ready import DEVICE, taken
 from ogive.compiler.kernels.setting import Device, Given, Setting, halves
 from ogive.compiler.kernels.spec import Piece, Spec
@@ -27,6 +28,9 @@ DTYPES: Final[dict[torch.dtype, Literal["fp16", "bf16", "fp32"]]] = {
 STRIDES: Final = {"q": "q", "k": "k", "v": "v", "o": "out", "g": "grad", "dq": "dq", "dk": "dk", "dv": "dv",
                   "q8": "q8", "k8": "k8", "v8": "v8"}
 """The first part of the names of strides, and the tensor that they are of."""
+
+FIT: Final[set[tuple[str, Setting, torch.device]]] = set()
+"""Kernels that were seen to fit a device, as Triton compiled them."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +196,21 @@ def strides(tensors: dict[str, Tensor]) -> dict[str, int]:
 
 
 def start(kernel: str, setting: Setting, batch: int, programs: int, given: dict[str, Any]) -> None:
-    """A launch with arguments by name: by a build that has the kernel, else by Triton."""
+    """A launch with arguments by name: by a build that has the kernel, else by Triton.
+
+    Raises:
+        NoKernel: A747, Triton is not installed; A744, the kernel as it compiled it does not fit the GPU.
+    """
     if taken(kernel, setting, batch, programs, given):
         return
     function = _function(kernel)
-    function[(programs,)](**{name: given[name] for name in function.arg_names},
-                          num_warps=setting.warps, num_stages=setting.stages)
+    told = {name: given[name] for name in function.arg_names} | {
+        "num_warps": setting.warps, "num_stages": setting.stages}
+    device = given["k"].device
+    if (kernel, setting, device) not in FIT:
+        demand_fit(kernel, function.warmup(**told, grid=(programs,)), _device(device.index).shared)
+        FIT.add((kernel, setting, device))
+    function[(programs,)](**told)
 
 
 def _numbers(call: Call, piece: Piece, by_keys: bool) -> dict[str, Any]:

@@ -13,12 +13,17 @@ from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
 from ogive.compiler.kernels.setting import Device, Setting
+from ogive.dsl.diagnostics import ArchError, Diagnostic
 
 __all__ = ["DEVICE", "TAKERS", "NoKernel", "Taker", "has_triton", "taken"]
 
 
-class NoKernel(Exception):
-    """A launch that nobody takes: no build has the kernel, and Triton is not installed."""
+class NoKernel(ArchError):
+    """A launch that nobody takes: no build has the kernel, and Triton has none, or none that fits. Who has another way
+    to compute it catches this."""
+
+    def __init__(self, code: str, title: str, help: str) -> None:
+        super().__init__((Diagnostic(code, title, help=help),))
 
 
 class Taker(Protocol):
@@ -45,10 +50,11 @@ def taken(kernel: str, setting: Setting, batch: int, programs: int, given: Mappi
     """Whether somebody has launched it; if not, Triton has to.
 
     Raises:
-        NoKernel: it cannot, because it is not installed.
+        NoKernel: A747, it cannot, because it is not installed.
     """
     if any(taker(kernel, setting, batch, programs, given) for taker in TAKERS):
         return True
     if not has_triton():
-        raise NoKernel(f"no build has `{kernel}` for such tensors, and Triton is not installed")
+        raise NoKernel("A747", f"no build has `{kernel}` for such tensors, and Triton is not installed",
+                       "`pip install triton`, on Linux")
     return False

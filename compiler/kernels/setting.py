@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-__all__ = ["GROUP", "LARGEST_HEAD", "SPLITS", "Device", "Int8", "Setting", "halves", "power", "shared_bytes", "tiled"]
+from ogive.compiler.int8 import GROUP
+
+__all__ = [
+    "LARGEST_HEAD", "ROWS", "SPLITS", "Device", "Int8", "Setting", "halves", "power", "shared_bytes", "tiled",
+]
 
 Map: TypeAlias = Literal["line", "split", "table"]
 Keep: TypeAlias = Literal["all", "band", "list"]
@@ -23,8 +27,8 @@ LARGEST_HEAD: Final = 256
 SPLITS: Final = 16
 """Parts of the keys that are summed by a program each, before codes are made: at most."""
 
-GROUP: Final = 64
-"""Neighbours whose codes share a scale."""
+ROWS: Final = 64
+"""Rows of q, k or v that a program makes codes of: whole groups of neighbours."""
 
 BYTES: Final = {"fp16": 2, "bf16": 2, "fp32": 4}
 
@@ -62,7 +66,7 @@ class Setting:
         slots: of the backward kernel of keys: each entry writes into rows of its own, since entries share keys.
         wide: answers are written in float32, to be merged.
         precision: of products of float32: "ieee", "tf32" or "tf32x3".
-        int8: q and k are INT8 codes with a scale for "block"s of 64 neighbours, or each "token"; then v is too, or
+        int8: q and k are INT8 codes with a scale for "block"s of 32 neighbours, or each "token"; then v is too, or
             with "fp8" is FP8.
     """
 

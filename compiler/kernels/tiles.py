@@ -28,8 +28,8 @@ import triton
 import triton.language as tl
 
 __all__ = [
-    "LN2", "LOG2E", "bounds", "dropped", "item", "mine", "positions", "product", "product_back", "put", "rows_of",
-    "scored", "seen_of",
+    "LN2", "LOG2E", "bounds", "dropped", "item", "mine", "placed", "positions", "product", "product_back", "put",
+    "rows_of", "scored", "seen_of",
 ]
 
 LOG2E = tl.constexpr(1.4426950408889634)
@@ -50,8 +50,27 @@ def mine(heads_at, tables, heads, tiles, HEADS_LISTED: tl.constexpr):
 
 @triton.jit
 def positions(tables, p0, p1, p2, entry, at, count, MAP: tl.constexpr):
-    """Positions in the sequence of the places `at` of an entry."""
-    at = tl.minimum(at, count - 1)
+    """Positions in the sequence of the places `at` of an entry; those behind the last repeat it."""
+    return _positions(tables, p0, p1, p2, entry, tl.minimum(at, count - 1), count, MAP)
+
+
+@triton.jit
+def placed(tables, p0, p1, p2, entry, first, row, count, MAP: tl.constexpr, CHECKED: tl.constexpr):
+    """Positions of the places `first + row` of an entry, as a number plus the rest.
+
+    Where places are neighbours the rest is the same for all tiles, so a loop over tiles multiplies once, not for each
+    row. A tile that is not CHECKED has no place behind the last.
+    """
+    if CHECKED:
+        return 0, positions(tables, p0, p1, p2, entry, first + row, count, MAP)
+    elif MAP == 0:
+        return p0 + entry * p1 + first, row
+    else:
+        return 0, _positions(tables, p0, p1, p2, entry, first + row, count, MAP)
+
+
+@triton.jit
+def _positions(tables, p0, p1, p2, entry, at, count, MAP: tl.constexpr):
     if MAP == 0:
         return p0 + entry * p1 + at
     elif MAP == 1:
@@ -134,7 +153,8 @@ def bounds(tables, entry, tile, others, tiles, lower, upper, lists, each, KEEP: 
 
 @triton.jit
 def item(tables, items, t, KEEP: tl.constexpr):
-    """The t-th tile, and where its bits stand."""
+    """The t-th tile, and where its bits stand. Loops over full tiles ask for the next one while they work at one, so
+    that its keys can be fetched early; behind the last they get what they do not use."""
     if KEEP == 2:
         return tl.load(tables + items + 2 * t), tl.load(tables + items + 2 * t + 1)
     else:

@@ -1,6 +1,6 @@
 """What INT8 attention means, in plain torch: for a processor, and what the kernels are compared with.
 
-    int8        q and k less its mean over the keys as INT8 codes, a scale for 64 neighbours; weights and v as they are
+    int8        q and k less its mean over the keys as INT8 codes, a scale for 32 neighbours; weights and v as they are
     int8-token  a scale for each token; v as codes with a scale for each channel; weights of 255 levels, before the sum
                 divides: p = exp(score - largest of the tile), code = round(255 p), tiles of 64 keys one after the other
     int8-fp8    a scale for each token; v / scale of its channel and 448 p, p = exp(score - largest so far), rounded to
@@ -17,12 +17,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from ogive.compiler.int8 import LEVELS, WIDEST, Reach
+from ogive.compiler.int8 import GROUP, LEVELS, WIDEST, Reach
 from ogive.dsl.diagnostics import ArchError, fail
 
 __all__ = ["by_levels", "no_gradients", "rounded"]
 
-GROUP: Final = 64
 TILE: Final = 64
 FP8: Final = 448.0
 """The largest number of e4m3."""

@@ -21,11 +21,12 @@ from typer.testing import CliRunner
 import ogive
 from ogive.cli import app
 from ogive.compiler.aot.build import Built, build, write_build
-from ogive.compiler.aot.compiled import MOST_STACK, Facts
+from ogive.compiler.aot.compiled import Facts
 from ogive.compiler.aot.cubin import NotCubin, read_cubin
 from ogive.compiler.aot.loaded import Loaded
 from ogive.compiler.aot.manifest import MANIFEST, Manifest, digest, grid_of, programs, read_build, read_manifest
 from ogive.compiler.kernels import attention, ready
+from ogive.compiler.kernels.fits import MOST_STACK
 from ogive.compiler.kernels.ready import DEVICE, TAKERS
 from ogive.compiler.kernels.setting import Setting
 from ogive.compiler.precision import precision_of

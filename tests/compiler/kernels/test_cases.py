@@ -18,12 +18,12 @@ def test_every_two_values_meet() -> None:
         assert len(met) == len(FACTORS[a]) * len(FACTORS[b])
 
 
-@pytest.mark.parametrize("case", quickly([case for i, case in enumerate(CASES) if i % 5], 8), ids=str)
+@pytest.mark.parametrize("case", quickly([case for i, case in enumerate(CASES) if i % 5], 5), ids=str)
 def test_answers(case: Case) -> None:
     assert _wrong(case, backward=False) == {}
 
 
-@pytest.mark.parametrize("case", quickly(CASES[::5], 6), ids=str)
+@pytest.mark.parametrize("case", quickly(CASES[::5], 4), ids=str)
 def test_answers_and_gradients(case: Case) -> None:
     assert _wrong(case) == {}
 
@@ -69,4 +69,4 @@ def test_sums_over_samples(case: Case) -> None:
 
 
 def _wrong(case: Case, way: str = "cheapest", backward: bool = True) -> dict[str, str]:
-    return answers(case, way, backward).wrong(meant(case), torchs(case), case.slopes)
+    return answers(case, way, backward).wrong(meant(case), torchs(case))
