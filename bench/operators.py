@@ -1,6 +1,6 @@
 """How long each operator of a transformer layer takes against the length: 32 heads of 64, so a width of 2,048.
 
-    python bench/operators.py [--lengths 64 128 256 512 1024 2048] [--rounds 9]
+    python bench/operators.py [--lengths 64 128 256 512 1024 2048] [--rounds 9] [--clock wall]
 
 Batch 1, float32, on this processor. Plain PyTorch is written out, as in the slides: scores, softmax and the weighted
 sum are three operators, with a matrix of all pairs between them. Ours are the same operators of an `.arch` file, each
@@ -19,7 +19,7 @@ from math import log2
 
 import torch
 import torch.nn.functional as F
-from forward import interleaved
+from forward import CLOCKS, clocked, interleaved
 from torch import Tensor
 
 import ogive
@@ -114,7 +114,9 @@ def ours() -> tuple[dict[str, torch.nn.Module], dict[str, Tensor]]:
 
 
 @torch.inference_mode()
-def measured(n: int, rounds: int, models: dict[str, torch.nn.Module], weights: dict[str, Tensor]) -> dict[str, float]:
+def measured(
+    n: int, rounds: int, clock: Callable[[], float], models: dict[str, torch.nn.Module], weights: dict[str, Tensor]
+) -> dict[str, float]:
     """Milliseconds of each operator at a length, `torch Norm` and `ours Norm`.
 
     Raises:
@@ -131,15 +133,17 @@ def measured(n: int, rounds: int, models: dict[str, torch.nn.Module], weights: d
         error = float((runs[f"ours {name}"]() - wanted).abs().max() / wanted.abs().max())
         if not error < 1e-4:
             raise SystemExit(f"{name} at {n}: answers differ by {error:.1e}")
-    return interleaved(runs, rounds)
+    return interleaved(runs, rounds, clock)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="operators of a transformer layer against length")
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 128, 256, 512, 1024, 2048])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     settings = parser.parse_args()
 
+    clock = clocked(settings.clock)
     models, weights = ours()
     names = [f"{whose} {name}" for name in plain(weights, *[torch.zeros(1, 1, k * WIDTH) for k in (1, 3, 4)],
                                                  torch.zeros(1)) for whose in ("torch", "ours")
@@ -149,7 +153,7 @@ def main() -> int:
     print(f"{'length':>8}" + "".join(f"{name:>17}" for name in heads_))
     found = []
     for n in settings.lengths:
-        found.append(measured(n, settings.rounds, models, weights))
+        found.append(measured(n, settings.rounds, clock, models, weights))
         print(f"{n:>8}" + "".join(_cell(found[-1], name, "{:.2f}") for name in heads_), flush=True)
     if len(found) > 1:
         doublings = log2(settings.lengths[-1] / settings.lengths[-2])
