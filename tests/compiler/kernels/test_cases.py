@@ -29,6 +29,7 @@ def test_answers_and_gradients(case: Case) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("start", range(0, 3456, 16))
 def test_answers_and_gradients_of_all(start: int) -> None:
     found = {str(case): _wrong(case) for case in list(everything())[start : start + 16]}
