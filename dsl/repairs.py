@@ -127,7 +127,7 @@ def _at_the_ends(search: Search, known: Sequence[s.Definition]) -> Iterator[Repa
         yield from _each(search, definition, (*ports, *reading))
     for definition in known if not same_ops else ():
         yield from _each(search, definition, arguments_unread(definition, known))
-        for longer in lines_added(definition, list(lines_of_unread(definition))):
+        for longer in lines_added(definition, list(lines_of_unread(definition)), known):
             yield from _change(search, definition, longer, known)
 
 
@@ -153,23 +153,26 @@ def _near_by(search: Search, known: Sequence[s.Definition]) -> Iterator[Repair]:
 def _among(search: Search, known: Sequence[s.Definition], of_one: bool) -> Iterator[Repair]:
     """The changes in the definitions; of the numbers of presets, those of one that stands alone."""
     later: list[tuple[s.Definition, Variation | Longer]] = []
+    same_ops = search.prediction is not None and search.prediction.right
+    for definition in known if same_ops else ():
+        yield from _each(search, definition, lines_moved(definition))
     for definition, change in _changes(known, known, search.graph is None):
         likely = search.likely(change)
         if likely:
             yield from _change(search, definition, change, known)
         elif likely is None:
             later.append((definition, change))
-    same_ops = search.prediction is not None and search.prediction.right
     for definition in known if search.graph is not None and not same_ops else ():
         for number in numbers(definition):
             if number.compared:
                 yield from _first(search, definition, number.node, _leaping(number))
-        yield from _each(search, definition, comparisons_varied(definition))
     for definition in known:
         search.look()
         yield from _numbers(search, definition, False)
         if of_one:
             yield from _numbers(search, definition, True)
+    for definition in known if search.graph is not None and not same_ops else ():
+        yield from _each(search, definition, lines_moved(definition))
     yield from _numbers_again(search, search.left // 3)
     for definition, change in sorted(later, key=_is_same):  # where the ops are others, the wiring is seldom the cause
         yield from _change(search, definition, change, known)
@@ -186,10 +189,10 @@ def _changes(
     """Every change but of a number: those that are written by accident most often first."""
     lines = lines_said(known)
     for varied in (
-        lambda d: settings_varied(d, known), settings_fewer, lambda d: inputs_varied(d, broken), lines_moved,
-        sources_varied,
-        lambda d: comparisons_varied(d) if broken else (), lambda d: arguments_added(d, known), lines_fewer,
-        lambda d: lines_added(d, lines), lambda d: settings_guessed(d, known),
+        lambda d: settings_varied(d, known), settings_fewer, lambda d: inputs_varied(d, broken),
+        lambda d: lines_moved(d) if broken else (), sources_varied, comparisons_varied,
+        lambda d: arguments_added(d, known), lines_fewer,
+        lambda d: lines_added(d, lines, known), lambda d: settings_guessed(d, known),
     ):
         for definition in definitions:
             for change in varied(definition):

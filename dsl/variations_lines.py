@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from ogive.dsl import syntax as s
 from ogive.dsl.predicted import Less, More, Same
 from ogive.dsl.source import Source, Span
-from ogive.dsl.trees import walk
-from ogive.dsl.variations import Variation, variation
+from ogive.dsl.trees import names_read, walk
+from ogive.dsl.variations import Variation, names_of, variation
 
 __all__ = [
     "UNNAMED", "Longer", "lines_added", "lines_fewer", "lines_moved", "lines_said", "names_given", "sources_varied",
@@ -20,6 +20,7 @@ UNNAMED: Final = "unnamed__"
 """The name of a line whose name is not known."""
 PLAIN: Final = ("residual", "gate", "append")
 """Bodies that give no name."""
+NORMS: Final = ("batchnorm", "layernorm")
 USUAL: Final = ("norm", "bn", "ln", "conv", "fc", "linear", "proj", "head", "embed", "attn", "mlp", "stem")
 """Names that lines with weights often have, with a number behind them or without."""
 
@@ -115,13 +116,20 @@ def lines_fewer(definition: s.Definition) -> Iterator[Variation]:
                 yield variation(definition, body, less, st.span, "without this line", Less(st))
 
 
-def lines_added(definition: s.Definition, lines: Sequence[s.Line]) -> Iterator[Longer]:
-    """One of some lines more, at each place of each body."""
+def lines_added(
+    definition: s.Definition, lines: Sequence[s.Line], known: Sequence[s.Definition] = ()
+) -> Iterator[Longer]:
+    """One of some lines more, at each place of each body; a bullet only beside bullets."""
+    names = names_of(definition) | {d.name for d in known}
+    lines = [line for line in lines if {name for name, _ in names_read(line.flow)} <= names]
     scopes = {id(node): id(_keyed((*around, node))) for node, around in walk(definition) if isinstance(node, Owner)}
     for owner, body in _suites(definition):
         beside = () if owner.body is body else body
         places = [i for i, x in enumerate(body) if isinstance(x, s.Line | s.Repeat | s.If | s.Scan)]
+        numbered = any(isinstance(x, s.Line) and x.label is not None and x.label.bullet for x in body)
         for line in lines:
+            if line.label is not None and line.label.bullet and not numbered:
+                continue
             for at in [*places[:1], *(i + 1 for i in places)]:
                 longer = _longer(definition, body, at, More(line, owner, beside))
                 yield replace(longer, scope=(scopes[id(owner)], line.flow.span.text))
@@ -163,10 +171,11 @@ def lines_said(known: Sequence[s.Definition]) -> list[s.Line]:
     """The usual activations, and the lines of some definitions that are fed by the line above: with a name, numbered,
     or bare; each op and settings once in each of these ways."""
     found: dict[tuple[str, object], s.Line] = {}
-    for word in ("relu", "gelu", "silu"):
+    for word in ("relu", "gelu", "silu", *NORMS):
         source = Source("", word)
         span = source.span(0, len(word))
-        found[word, None] = s.Line(None, None, s.Name(word, span), None, None, None, None, span)
+        bullet = s.Label((), True, span) if word in NORMS else None  # with weights it has a name or a number
+        found[word, bullet and True] = s.Line(bullet, None, s.Name(word, span), None, None, None, None, span)
     for line, _ in walk(tuple(known)):
         if not isinstance(line, s.Line) or line.body is not None or line.sources is not None:
             continue
