@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,6 +95,7 @@ class Values:
 
     out: Tensor
     grads: dict[str, Tensor]
+    cancels: float = 0.0
 
     def errors(self, meant: Values) -> dict[str, float]:
         """|x - y| / |y| of each."""
@@ -101,14 +103,19 @@ class Values:
         return found | {name: _apart(x, meant.grads[name]) for name, x in self.grads.items()}
 
     def wrong(self, meant: Values, peer: Values) -> dict[str, str]:
-        """What is further off than it may be: twice as far as torch itself, or in float32 more than 1e-6 where torch
-        keeps that. Gradients of biases and masks may be four times as far: a few numbers are sums of many dS, which
-        cancel, and by how much rounding moves them is luck.
+        """What is further off than it may be: twice as far as torch itself, in float32 three times or 1e-6 (scores in
+        units of log 2 are larger, and so is what their rounding makes of weights).
+
+        Gradients of biases and masks may be four times as far: few numbers are sums of many dS, which cancel. Those of
+        slopes are one number for all pairs of a head; how near torch comes is luck then, so they may also be off by
+        the rounding of what is summed up, `peer.cancels` times as large as the sum.
         """
-        own, found = peer.errors(meant), {}
+        own, found, exact = peer.errors(meant), {}, self.out.dtype == torch.float32
         for name, error in self.errors(meant).items():
-            least = 1e-6 if self.out.dtype == torch.float32 else 0.0
-            bound = max(least, (4 if name in ("bias", "mask") else 2) * own[name])
+            factor = 4 if name in ("bias", "mask") else 3 if exact else 2
+            bound = max(1e-6 if exact else 0.0, factor * own[name])
+            if name == "bias":
+                bound = max(bound, peer.cancels * (2**-21 if exact else 2**-11))
             if not error <= bound:
                 found[name] = f"{error:.1e} > {bound:.1e}"
         return found
@@ -279,7 +286,10 @@ def torchs(case: Case) -> Values:
         grad, q, k, v, out, lse, 0.0, False, attn_mask=added, scale=scale)
     found = {name: x[..., : widths[name]] for name, x in zip("qkv", grads, strict=True)}
     found |= _of_what_is_added(case, given, seen, blind, out, grad, (q, k, v))
-    return Values(out.masked_fill(blind, 0.0)[..., : widths["v"]], found)
+    cancels = 0.0
+    if isinstance(bias, SlopeBias):
+        cancels = _cancels(bias, given, scores.masked_fill(~seen, float("-inf")), case)
+    return Values(out.masked_fill(blind, 0.0)[..., : widths["v"]], found, cancels)
 
 
 def _of_what_is_added(
@@ -302,3 +312,19 @@ def _of_what_is_added(
     total = sum((x.expand(ds.shape) for x in terms), torch.zeros_like(ds))
     found = torch.autograd.grad(total, list(leaves.values()), ds.masked_fill(blind | ~seen, 0.0))
     return {name: x.to(case.dtype) for name, x in zip(leaves, found, strict=True)}
+
+
+def _cancels(bias: Bias, given: dict[str, Tensor], added: Tensor, case: Case) -> float:
+    """How many times as large as the gradients of slopes what they are sums of is: P |dP| and P |rowsum(dO O)|.
+
+    Answers are rounded query by query: the errors of n queries add up to the root of n times one.
+    """
+    q, k, v, grad, added = (x.double() for x in (*(given[name] for name in ("q", "k", "v", "grad")), added))
+    weights = (q @ k.mT * case.width**-0.5 + added).softmax(-1).nan_to_num()
+    wanted = grad @ v.mT
+    lost = (weights * wanted).sum(-1, keepdim=True)
+    slopes = given["bias"].double().requires_grad_()
+    term = bias(slopes, *case.ends).expand(weights.shape)
+    found = [torch.autograd.grad(term, slopes, weights * x, retain_graph=True)[0]
+             for x in (wanted - lost, wanted.abs() + lost.abs())]
+    return float(found[1].norm() / found[0].norm()) / math.sqrt(q.shape[0] * q.shape[2])
