@@ -108,6 +108,8 @@ def test_assertions_are_checked_for_every_preset_and_point_at_the_cell() -> None
         "   |                   ^ row B sets heads = 5",
         " 4 |     assert C % heads == 0, \"the width must divide into heads\"",
         "   |            ^^^^^^^^^^^^^^ asserted here",
+        "13 |         attn = Part(heads)",
+        "   |                ^^^^^^^^^^^ `Part` runs here",
         "   |",
         "   = N.B > blocks[0] > attn > Part asserts `C % heads == 0`; here 16 % 5 = 1",
         "   = help: heads that divide 16: 1, 2, 4, 8, 16",
