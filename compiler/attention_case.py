@@ -15,7 +15,7 @@ from ogive.dsl.ops.attention import Attend, position_axis
 from ogive.dsl.ops.biases import Buckets, Offsets, Products, Slopes, offsets_of
 from ogive.dsl.patterns import Dense, Mechanism
 from ogive.dsl.patterns.mechanisms import Linformer, Pooled
-from ogive.dsl.patterns.parts import plan
+from ogive.dsl.patterns.parts import GPU, plan
 from ogive.dsl.patterns.space import Sequence, Space
 from ogive.dsl.types import Tensor, sized
 
@@ -51,7 +51,7 @@ def case_of(graph: Graph, node: Node, values: Mapping[str, int], precision: str,
     groups = op.groups(q, k, v)
     wide, out = op.qkv(inputs)[0].channels, op.width(q, k, v)
     assert isinstance(wide, int)
-    parts, walked = plan(over, space, op.heads).parts, by_parts(over, space, op.heads, TILES["flash"][0])
+    parts, walked = plan(over, space, op.heads, GPU).parts, by_parts(over, space, op.heads, TILES["flash"][0])
     work = work_of(
         parts, batch=evaluate(node.outputs[0].shape[0], values), heads=op.heads, kv_heads=op.heads // groups,
         queries=space.queries.size, keys=space.keys.size, width=wide // op.heads,

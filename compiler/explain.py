@@ -28,7 +28,7 @@ from ogive.dsl.patterns.count import total
 from ogive.dsl.patterns.named import Random
 from ogive.dsl.patterns.normal import normal
 from ogive.dsl.patterns.part import Plan, Refusal
-from ogive.dsl.patterns.parts import plan
+from ogive.dsl.patterns.parts import GPU, PROCESSOR, Costs, plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.types import Tensor, sized
 
@@ -141,7 +141,8 @@ def _account(graph: Graph, node: Node, values: Mapping[str, int], unfused: Unfus
     inputs = tuple(sized(graph.tensor(edge), values) for edge in node.data)
     outputs = tuple(sized(t, values) for t in node.outputs)
     try:
-        told = _told(graph, node, op, inputs, outputs, values, unfused)
+        costs = PROCESSOR if on is None or on.gpu is None else GPU
+        told = _told(graph, node, op, inputs, outputs, values, unfused, costs)
         if on is None:
             return told
         told = _calibrated(told, on.precision)
@@ -189,7 +190,7 @@ def _on_processor(told: Account, precision: str, reason: str | None, node: Node)
 
 def _told(
     graph: Graph, node: Node, op: Attend, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...],
-    values: Mapping[str, int], unfused: Unfused,
+    values: Mapping[str, int], unfused: Unfused, costs: Costs,
 ) -> Account:
     q, k, _ = op.qkv(inputs)
     space = Space.between(position_axis(q), position_axis(k))
@@ -204,10 +205,12 @@ def _told(
     reason = unfused(op)
     if isinstance(op.over, Mechanism):
         return replace(plain, way=_by_mechanism(op.over, reason), refused=_one_call(reason), notes=_dearer(plain))
-    return _over_pairs(plain, op, op.over, space, reason)
+    return _over_pairs(plain, op, op.over, space, reason, costs)
 
 
-def _over_pairs(plain: Account, op: Attend, over: Pattern, space: Space, reason: str | None) -> Account:
+def _over_pairs(
+    plain: Account, op: Attend, over: Pattern, space: Space, reason: str | None, costs: Costs
+) -> Account:
     pairs = total(over, space, op.heads)
     form = normal(over, space)
     told = replace(plain, normal=str(form), pairs=pairs)
@@ -217,13 +220,13 @@ def _over_pairs(plain: Account, op: Attend, over: Pattern, space: Space, reason:
                        macs=told.macs_dense + besides, refused=_one_call(reason))
     if reason is None and (form == Dense() or (isinstance(form, Causal) and op.mask is None)):
         return replace(told, way="one call of the fused kernel", calls=1, computed=pairs)
-    walk = plan(over, space, op.heads)
+    walk = plan(over, space, op.heads, costs)
     done = _computed(walk)
     return replace(
         told, way=_way(walk), calls=len(walk.parts), computed=done,
         macs=_share(told.macs_dense, done, told.dense) + besides,
         refused=(*_one_call(reason or _not_one(over)), *walk.refused),
-        notes=_notes(over, walk.work, plan(Dense(), space, op.heads).work),
+        notes=_notes(over, walk.work, plan(Dense(), space, op.heads, costs).work),
     )
 
 

@@ -19,7 +19,7 @@ from ogive.dsl.patterns import Pattern, PatternError
 from ogive.dsl.patterns.count import distinct
 from ogive.dsl.patterns.normal import normal, of_head
 from ogive.dsl.patterns.part import Band, Index, Part, Strides
-from ogive.dsl.patterns.parts import WAYS, plan
+from ogive.dsl.patterns.parts import GPU, WAYS, plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.tiles import row_bits
 
@@ -79,7 +79,7 @@ def by_parts(over: Pattern, space: Space, heads: int, tile: int) -> tuple[Part, 
         PatternError: as `best`.
     """
     found: list[Part] = []
-    for those in dict.fromkeys(part.heads for part in plan(over, space, heads).parts):
+    for those in dict.fromkeys(part.heads for part in plan(over, space, heads, GPU).parts):
         made = min(_parted(over, space, those[0], joins=True), key=lambda made: _cost(made, tile))
         found += [part.for_heads(those) for part in made]
     return tuple(found)
@@ -87,11 +87,11 @@ def by_parts(over: Pattern, space: Space, heads: int, tile: int) -> tuple[Part, 
 
 def _parted(over: Pattern, space: Space, head: int, joins: bool) -> Iterator[list[Part]]:
     """The parts of one head's set as they are planned, and with pieces joined where there are such."""
-    yield [part for part in plan(over, space, head + 1).parts if head in part.heads]
+    yield [part for part in plan(over, space, head + 1, GPU).parts if head in part.heads]
     if not joins:
         return
     form = normal(of_head(over, head % distinct(over, head + 1)), space)
-    made = dict(WAYS)["a batch"](form, space, head)
+    made = dict(WAYS)["a batch"](form, space, head, GPU)
     if not isinstance(made, str):
         fewer = joined(made)
         if len(fewer) < len(made):

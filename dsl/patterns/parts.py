@@ -11,7 +11,7 @@ cells see are keys of every entry of the first batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
@@ -27,7 +27,7 @@ from ogive.dsl.patterns.space import PatternError, Space
 from ogive.dsl.patterns.terms import UNEVEN, Term, reflexive, same, terms
 from ogive.dsl.patterns.tiles import row_bits
 
-__all__ = ["MOST_PARTS", "WAYS", "Way", "cost", "parts", "plan"]
+__all__ = ["GPU", "MOST_PARTS", "PROCESSOR", "WAYS", "Costs", "Way", "parts", "plan"]
 
 MOST_PARTS: Final = 256
 """Calls of a kernel for one group of heads; a set that needs more is walked otherwise."""
@@ -38,8 +38,45 @@ LISTED: Final = (16, 64)
 LARGEST_MASK: Final = 1 << 28
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What parts cost, in pairs that a dense kernel goes through meanwhile (one head of 64 channels).
+
+    Attributes:
+        few: fifths of a pair's cost where fewer than 192 queries are taken at once.
+        entry: what an entry of a batch costs besides its pairs.
+    """
+
+    few: int
+    entry: int
+
+    def __call__(self, made: Sequence[Part]) -> int:
+        """Few queries at a time use a kernel badly, a triangle is gone through by half, another mask is read, what is
+        no view is copied, each entry and each call take a while, and answers that are not the first of their queries
+        are merged.
+        """
+        total, answered = 0, 0
+        for part in made:
+            n, m, entries = part.q.count, part.k.count, part.batch
+            rate = 5 if part.keep == ALL else 3 if part.keep == TRIANGLE else 6
+            rate *= self.few if n < 192 else 5
+            total += entries * (max(n, 8) * m * rate // 25 + self.entry) + 4_000
+            total += 0 if part.q.is_view else 30 * entries * n
+            total += 0 if part.k.is_view else 30 * entries * m
+            answered += entries * n
+        most = max((part.batch * part.q.count for part in made), default=0)
+        return total + 40 * (answered - most)
+
+
+PROCESSOR: Final = Costs(few=7, entry=800)
+"""Measured: torch takes 32, 64 or 256 queries at once, and 32 nearly as well."""
+
+GPU: Final = Costs(few=10, entry=100)
+"""Tiles have 64 queries and more; each program has an entry of its own."""
+
+
 @lru_cache(256)
-def plan(pattern: Pattern, space: Space, heads: int = 1) -> Plan:
+def plan(pattern: Pattern, space: Space, heads: int = 1, costs: Costs = PROCESSOR) -> Plan:
     """How attention walks through a set of pairs.
 
     Raises:
@@ -59,11 +96,11 @@ def plan(pattern: Pattern, space: Space, heads: int = 1) -> Plan:
     refused: tuple[Refusal, ...] = ()
     work = 0
     for head, those in walked.items():
-        way, made, against = _walk(alike[head][0], space, head)
+        way, made, against = _walk(alike[head][0], space, head, costs)
         found += [part.for_heads(tuple(those)) for part in made]
         ways.append((those[0], way))
         refused = refused or tuple(against)
-        work += len(those) * cost(made)
+        work += len(those) * costs(made)
     size = heads * space.queries.size * space.keys.size
     return Plan(tuple(found), tuple(ways), refused, work, size)
 
@@ -77,43 +114,21 @@ def parts(pattern: Pattern, space: Space, heads: int = 1) -> tuple[Part, ...]:
     return plan(pattern, space, heads).parts
 
 
-# ---------------------------------------------------------------------------------------------------------------- costs
-
-
-def cost(made: Sequence[Part]) -> int:
-    """What parts cost on a processor, in pairs that a dense kernel goes through meanwhile (one head of 64 channels).
-
-    Few queries at a time use it badly, a triangle is gone through by half, another mask is read, what is no view is
-    copied, each entry and each call take a while, and answers that are not the first of their queries are merged.
-    """
-    total, answered = 0, 0
-    for part in made:
-        n, m, entries = part.q.count, part.k.count, part.batch
-        rate = 5 if part.keep == ALL else 3 if part.keep == TRIANGLE else 6
-        rate *= 7 if n < 192 else 5  # torch takes 32, 64 or 256 queries at once
-        total += entries * (max(n, 8) * m * rate // 25 + 800) + 4_000
-        total += 0 if part.q.is_view else 30 * entries * n
-        total += 0 if part.k.is_view else 30 * entries * m
-        answered += entries * n
-    most = max((part.batch * part.q.count for part in made), default=0)
-    return total + 40 * (answered - most)
-
-
 # ----------------------------------------------------------------------------------------------------------------- ways
 
 
-def _walk(p: Pattern, space: Space, head: int) -> tuple[str, list[Part], list[Refusal]]:
+def _walk(p: Pattern, space: Space, head: int, costs: Costs) -> tuple[str, list[Part], list[Refusal]]:
     """The cheapest way through the set of one head, its parts, and the ways that were not taken."""
     if p == NOTHING:
         return "nothing is seen", [], []
     refused: list[Refusal] = []
     known: list[tuple[int, str, list[Part]]] = []
     for name, way in WAYS:
-        found = way(p, space, head)
+        found = way(p, space, head, costs)
         if isinstance(found, str):
             refused.append(Refusal(name, found))
             continue
-        known.append((cost(found), name, found))
+        known.append((costs(found), name, found))
         if name == "a batch" and known[0][0] * 4 < space.size:
             refused += [Refusal(other, "a batch leaves out three quarters of the work") for other, _ in WAYS[1:]]
             break
@@ -126,7 +141,7 @@ def _walk(p: Pattern, space: Space, head: int) -> tuple[str, list[Part], list[Re
     return best[1], best[2], refused
 
 
-def _mask(p: Pattern, space: Space, head: int) -> list[Part] | str:
+def _mask(p: Pattern, space: Space, head: int, costs: Costs) -> list[Part] | str:
     """Every query with every key, and bits."""
     if space.size > LARGEST_MASK:
         return f"a mask of {space.queries.size:,} x {space.keys.size:,} is too large"
@@ -143,13 +158,13 @@ Entry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Queries, the keys that one of them sees, and for each query the bits of those that it sees."""
 
 
-def _lists(p: Pattern, space: Space, head: int) -> list[Part] | str:
+def _lists(p: Pattern, space: Space, head: int, costs: Costs) -> list[Part] | str:
     """A few queries at a time, and the keys that one of them sees; entries with as many keys are one batch."""
     rows = row_bits(p, space, head)
     if isinstance(rows, str):
         return rows
     tried = [_listed(rows, space, size) for size in LISTED]
-    best = min((made for made in tried if len(made) <= MOST_PARTS), key=cost, default=None)
+    best = min((made for made in tried if len(made) <= MOST_PARTS), key=costs, default=None)
     return f"the keys come in more than {MOST_PARTS} sizes" if best is None else best
 
 
@@ -195,7 +210,7 @@ def _joined(cut: list[Entry]) -> list[Entry]:
 # ---------------------------------------------------------------------------------------------------------------- batch
 
 
-def _batch(p: Pattern, space: Space, head: int) -> list[Part] | str:
+def _batch(p: Pattern, space: Space, head: int, costs: Costs) -> list[Part] | str:
     """Sets that ask of each axis by itself, one behind the other, and the tokens outside the grid."""
     if isinstance(p, Dense):
         return [Part((0,), _line(0, space.queries.size), _line(0, space.keys.size))]
@@ -228,21 +243,21 @@ def _batch(p: Pattern, space: Space, head: int) -> list[Part] | str:
     shared = Prefix() in items
     made: list[list[Part]] = []
     for order in orders:
-        found_parts = _one_after_another(order, space, shared)
+        found_parts = _one_after_another(order, space, shared, costs)
         if len(found_parts) <= MOST_PARTS:
             made.append(found_parts)
     if not made:
         return f"its tiles come in more than {MOST_PARTS} kinds"
-    return min(made, key=cost) + outside
+    return min(made, key=costs) + outside
 
 
-def _one_after_another(order: list[Term], space: Space, shared: bool) -> list[Part]:
+def _one_after_another(order: list[Term], space: Space, shared: bool, costs: Costs) -> list[Part]:
     """Each term without the pairs of those before it; tokens outside the grid see all and are seen by all."""
     found: list[Part] = []
     extra = _outside_keys(space) if shared else ()
     for i, term in enumerate(order):
         more = extra if i == 0 and term.covers else ()
-        found += _cheapest(term, order[:i], more)
+        found += _cheapest(term, order[:i], more, costs)
         if more:
             extra = ()
     n, outside = space.queries, space.queries.outside
@@ -254,7 +269,7 @@ def _one_after_another(order: list[Term], space: Space, shared: bool) -> list[Pa
     return found
 
 
-def _cheapest(term: Term, earlier: list[Term], extra: tuple[Strides, ...]) -> list[Part]:
+def _cheapest(term: Term, earlier: list[Term], extra: tuple[Strides, ...], costs: Costs) -> list[Part]:
     """The parts of a term, with the tiles that cost least."""
     options = [_options(relation) for relation in term.rows]
     best: tuple[int, list[Part]] | None = None
@@ -266,7 +281,7 @@ def _cheapest(term: Term, earlier: list[Term], extra: tuple[Strides, ...]) -> li
         if prod(map(len, kinds)) > 8 * MOST_PARTS:
             continue
         made = [part for kind in product(*kinds) for part in _made(kind, term, len(earlier), extra)]
-        found = cost(made)
+        found = costs(made)
         if best is None or found < best[0]:
             best = found, made
     return best[1] if best is not None else [_never(term)] * (MOST_PARTS + 1)
@@ -463,7 +478,7 @@ def _draws(p: Pattern) -> bool:
     return distinct(p, 2) > 1
 
 
-Way: TypeAlias = Callable[[Pattern, Space, int], "list[Part] | str"]
+Way: TypeAlias = Callable[[Pattern, Space, int, Costs], "list[Part] | str"]
 """The parts of the normal form of one head's set; else why there are none."""
 
 WAYS: Final[tuple[tuple[str, Way], ...]] = (("a batch", _batch), ("lists of keys", _lists), ("a mask", _mask))

@@ -15,7 +15,7 @@ from ogive.compiler.roofline import Work, covered, floor
 from ogive.compiler.targets import PRECISIONS, TARGETS, Gpu, gpu_named, gpu_of
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.pattern_text import pattern_of
-from ogive.dsl.patterns.parts import parts
+from ogive.dsl.patterns.parts import GPU, parts, plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.tiles import kind
 
@@ -28,7 +28,7 @@ def dense(batch: int, heads: int, n: int, width: int) -> Work:
 
 
 def case(over: str, space: Space, heads: int = 8, width: int = 64, batch: int = 8, **more: object) -> Case:
-    made = parts(pattern_of(over), space, heads)
+    made = plan(pattern_of(over), space, heads, GPU).parts
     pairs = sum(len(p.heads) * p.pairs for p in made)
     n, m = space.queries.size, space.keys.size
     work = Work(batch, heads, heads, n, m, width, width, pairs)

@@ -26,7 +26,7 @@ from ogive.dsl.patterns.named import (
 )
 from ogive.dsl.patterns.normal import NOTHING, normal, of_head
 from ogive.dsl.patterns.part import ALL, Band, Part, Strides
-from ogive.dsl.patterns.parts import WAYS, cost, parts, plan
+from ogive.dsl.patterns.parts import PROCESSOR, WAYS, parts, plan
 from ogive.dsl.patterns.space import Sequence, Space
 
 HEADS = 3
@@ -55,7 +55,7 @@ def test_every_way_makes_up_the_set(p: Pattern, space: Space, entries: int) -> N
         assert not wanted
         return
     for name, way in WAYS:
-        made = way(form, space, 0)
+        made = way(form, space, 0, PROCESSOR)
         if not isinstance(made, str):
             held(made, wanted, (name, str(p), space))
             few = [piece for part in made for piece in part.split(entries)]
@@ -152,7 +152,7 @@ def test_every_way_that_is_not_taken_has_a_reason() -> None:
     assert "does not ask of each axis by itself" in next(r.reason for r in found.refused if r.way == "a batch")
     window = plan(Window(7), Space.of(56, 56), 8)
     assert window.way == "a batch" and window.work < window.dense / 10
-    assert window.work == 8 * cost(parts(Window(7), Space.of(56, 56)))
+    assert window.work == 8 * PROCESSOR(parts(Window(7), Space.of(56, 56)))
 
 
 @pytest.mark.parametrize(("p", "most"), [
