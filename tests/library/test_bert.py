@@ -18,7 +18,7 @@ THEIRS = {
 }
 PUBLISHED = {
     "BERT.base": ("BertModel", 109_482_240), "BERT.large": ("BertModel", 335_141_888),
-    "MaskedBERT.base": ("BertForMaskedLM", 109_514_298),
+    "MaskedBERT.base": ("BertForMaskedLM", 109_514_298), "MaskedBERT.large": ("BertForMaskedLM", 335_174_458),
     "PretrainedBERT.base": ("BertForPreTraining", 110_106_428),
     "PretrainedBERT.large": ("BertForPreTraining", 336_226_108),
     "RoBERTa.base": ("RobertaModel", 124_645_632), "RoBERTa.large": ("RobertaModel", 355_359_744),
