@@ -63,11 +63,12 @@ def main() -> int:
 
     found = json.loads(PLACE.read_text("utf-8")) if PLACE.exists() else {}
     failed = False
-    rows = [row for section in importlib.import_module("systems").sections().values() for row in section]
+    rows = [row for section in importlib.import_module("systems").sections().values() for row in section
+            if fnmatchcase(row.system, settings.only)]
+    if not rows:
+        parser.error(f"no system of tests/library/systems.toml is called {settings.only}")
     print(f"{'system':<64}{'tests':>6}" + "".join(f"{kind:>11}" for kind in KINDS), flush=True)
     for row in rows:
-        if not fnmatchcase(row.system, settings.only):
-            continue
         recorder = Recorder(row)
         files = sorted({str(ROOT / file) for file, _, _ in row.tests})
         with redirect_stdout(io.StringIO()) as said:
