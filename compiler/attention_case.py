@@ -14,8 +14,9 @@ from ogive.dsl.graph import Graph, Node
 from ogive.dsl.ops.attention import Attend, position_axis
 from ogive.dsl.ops.biases import Buckets, Offsets, Products, Slopes, offsets_of
 from ogive.dsl.patterns import Dense, Mechanism
+from ogive.dsl.patterns.costs import GPU
 from ogive.dsl.patterns.mechanisms import Linformer, Pooled
-from ogive.dsl.patterns.parts import GPU, plan
+from ogive.dsl.patterns.parts import plan
 from ogive.dsl.patterns.space import Sequence, Space
 from ogive.dsl.types import Tensor, sized
 

@@ -24,11 +24,12 @@ from ogive.dsl.ops.attention import Attend, position_axis
 from ogive.dsl.ops.record import Mismatch
 from ogive.dsl.patterns import Causal, Dense, Mechanism, Pattern, PatternError
 from ogive.dsl.patterns.algebra import PerHead, leaves
+from ogive.dsl.patterns.costs import GPU, PROCESSOR, Costs
 from ogive.dsl.patterns.count import total
 from ogive.dsl.patterns.named import Random
 from ogive.dsl.patterns.normal import normal
 from ogive.dsl.patterns.part import Plan, Refusal
-from ogive.dsl.patterns.parts import GPU, PROCESSOR, Costs, plan
+from ogive.dsl.patterns.parts import plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.types import Tensor, sized
 

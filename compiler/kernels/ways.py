@@ -16,10 +16,11 @@ import numpy as np
 
 from ogive.compiler.kernels.joined import joined
 from ogive.dsl.patterns import Pattern, PatternError
+from ogive.dsl.patterns.costs import GPU
 from ogive.dsl.patterns.count import distinct
 from ogive.dsl.patterns.normal import normal, of_head
 from ogive.dsl.patterns.part import Band, Index, Part, Strides
-from ogive.dsl.patterns.parts import GPU, WAYS, plan
+from ogive.dsl.patterns.parts import WAYS, plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.tiles import row_bits
 

@@ -10,8 +10,8 @@ cells see are keys of every entry of the first batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from ogive.dsl.patterns.algebra import Pattern, Union
 from ogive.dsl.patterns.axes import Class, Relation, Tile, classes, cliques, kron, slices, steps
+from ogive.dsl.patterns.costs import PROCESSOR, Costs
 from ogive.dsl.patterns.count import distinct
 from ogive.dsl.patterns.named import Causal, Dense, Prefix, Self
 from ogive.dsl.patterns.normal import NOTHING, normal, of_head
@@ -27,7 +28,7 @@ from ogive.dsl.patterns.space import PatternError, Space
 from ogive.dsl.patterns.terms import UNEVEN, Term, reflexive, same, terms
 from ogive.dsl.patterns.tiles import row_bits
 
-__all__ = ["GPU", "MOST_PARTS", "PROCESSOR", "WAYS", "Costs", "Way", "parts", "plan"]
+__all__ = ["MOST_PARTS", "WAYS", "Way", "parts", "plan"]
 
 MOST_PARTS: Final = 256
 """Calls of a kernel for one group of heads; a set that needs more is walked otherwise."""
@@ -36,43 +37,6 @@ MOST_TERMS: Final = 24
 SLICES: Final = (4, 8, 16, 32, 64, 128, 192, 384)
 LISTED: Final = (16, 64)
 LARGEST_MASK: Final = 1 << 28
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What parts cost, in pairs that a dense kernel goes through meanwhile (one head of 64 channels).
-
-    Attributes:
-        few: fifths of a pair's cost where fewer than 192 queries are taken at once.
-        entry: what an entry of a batch costs besides its pairs.
-    """
-
-    few: int
-    entry: int
-
-    def __call__(self, made: Sequence[Part]) -> int:
-        """Few queries at a time use a kernel badly, a triangle is gone through by half, another mask is read, what is
-        no view is copied, each entry and each call take a while, and answers that are not the first of their queries
-        are merged.
-        """
-        total, answered = 0, 0
-        for part in made:
-            n, m, entries = part.q.count, part.k.count, part.batch
-            rate = 5 if part.keep == ALL else 3 if part.keep == TRIANGLE else 6
-            rate *= self.few if n < 192 else 5
-            total += entries * (max(n, 8) * m * rate // 25 + self.entry) + 4_000
-            total += 0 if part.q.is_view else 30 * entries * n
-            total += 0 if part.k.is_view else 30 * entries * m
-            answered += entries * n
-        most = max((part.batch * part.q.count for part in made), default=0)
-        return total + 40 * (answered - most)
-
-
-PROCESSOR: Final = Costs(few=7, entry=800)
-"""Measured: torch takes 32, 64 or 256 queries at once, and 32 nearly as well."""
-
-GPU: Final = Costs(few=10, entry=100)
-"""Tiles have 64 queries and more; each program has an entry of its own."""
 
 
 @lru_cache(256)

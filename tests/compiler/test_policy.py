@@ -15,7 +15,8 @@ from ogive.compiler.roofline import Work, covered, floor
 from ogive.compiler.targets import PRECISIONS, TARGETS, Gpu, gpu_named, gpu_of
 from ogive.dsl.diagnostics import ArchError
 from ogive.dsl.pattern_text import pattern_of
-from ogive.dsl.patterns.parts import GPU, parts, plan
+from ogive.dsl.patterns.costs import GPU
+from ogive.dsl.patterns.parts import parts, plan
 from ogive.dsl.patterns.space import Space
 from ogive.dsl.patterns.tiles import kind
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ogive.dsl.patterns import Pattern
 from ogive.dsl.patterns.algebra import PerHead
+from ogive.dsl.patterns.costs import PROCESSOR
 from ogive.dsl.patterns.count import density, pairs
 from ogive.dsl.patterns.named import (
     Axial,
@@ -26,7 +27,7 @@ from ogive.dsl.patterns.named import (
 )
 from ogive.dsl.patterns.normal import NOTHING, normal, of_head
 from ogive.dsl.patterns.part import ALL, Band, Part, Strides
-from ogive.dsl.patterns.parts import PROCESSOR, WAYS, parts, plan
+from ogive.dsl.patterns.parts import WAYS, parts, plan
 from ogive.dsl.patterns.space import Sequence, Space
 
 HEADS = 3
